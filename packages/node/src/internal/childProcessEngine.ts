@@ -1,0 +1,148 @@
+/** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { EngineUnavailable } from "effect-process"
+import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest, type StageRequest } from "effect-process/Engine"
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import * as net from "node:net"
+import * as Duration from "effect/Duration"
+import * as childProcessJob from "./childProcessJob.ts"
+import { errnoOf, failure, preflight } from "./preflight.ts"
+import { ownerMark } from "./processTable.ts"
+import { Watchdog } from "./watchdog.ts"
+
+/** The variable by which a later owner, and the watchdog, know whose a process is. */
+const markName = "EFFECT_PROCESS_OWNER"
+
+const unsupported = (what: string, remedy: string): SpawnFailure =>
+  new SpawnFailure({
+    reason: "Unsupported",
+    stage: "validate",
+    errno: undefined,
+    path: undefined,
+    detail: `${what} is not supported by the engine on node:child_process; ${remedy}`
+  })
+
+/** Refused rather than left out: a limit that silently does not hold is worse than none. */
+const checkSupported = (request: SpawnRequest): StageRequest => {
+  const [stage, ...more] = request.stages
+  if (more.length > 0) throw unsupported("a pipeline", "run it in Command.shell")
+  if (stage.limits !== undefined) throw unsupported("Command.limits", "use ulimit in Command.shell")
+  if (stage.nice !== undefined) throw unsupported("Command.nice", "run nice(1)")
+  if (stage.umask !== undefined) throw unsupported("Command.umask", "use umask in Command.shell")
+  if ((stage.user?.groups?.length ?? 0) > 0) throw unsupported("Command.user with groups", "run setpriv(1)")
+  return stage
+}
+
+const options = (stage: StageRequest, mark: string): SpawnOptions => ({
+  detached: true,
+  cwd: stage.workingDirectory,
+  env: mark === "" ? stage.env : { ...stage.env, [markName]: mark },
+  stdio: [stage.stdin, stage.stdout, stage.stderr],
+  argv0: stage.argv0 ?? stage.file,
+  ...(stage.user === undefined ? {} : { uid: stage.user.uid, gid: stage.user.gid })
+})
+
+/** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
+const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
+  Effect.async((resume) => {
+    child.once("error", (error) => {
+      for (const stream of child.stdio ?? []) stream?.destroy()
+      resume(Effect.fail(failed(error, file, stage)))
+    })
+  })
+
+const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure => {
+  if (error instanceof SpawnFailure) return error
+  const errno = errnoOf(error)
+  if (errno === "EMFILE" || errno === "ENFILE" || errno === "EAGAIN" || errno === "ENOMEM") {
+    return failure(errno, "fork", undefined)
+  }
+  if (errno === "EPERM" && stage.user !== undefined) return failure(errno, "user", undefined)
+  return failure(errno, "exec", file)
+}
+
+const start = (
+  request: SpawnRequest,
+  watchdog: Watchdog,
+  mark: string
+): Effect.Effect<EngineJob, SpawnFailure> =>
+  Effect.suspend(() => {
+    let file = request.stages[0].file
+    let registration: ReturnType<Watchdog["announce"]> | undefined
+    try {
+      const stage = checkSupported(request)
+      file = preflight(stage)
+      registration = watchdog.announce(request.killSignal, Duration.toMillis(request.gracePeriod))
+      const child = spawn(file, stage.args, options(stage, mark))
+      const pid = child.pid
+      if (pid === undefined) {
+        registration.cancel()
+        return failureOf(child, file, stage)
+      }
+      registration.register(pid)
+      child.on("error", () => {
+        // Of a child that runs, Node reports failed kills by it, and we send our signals ourselves.
+      })
+      return Effect.succeed(childProcessJob.make(child, pid, () => watchdog.forget(pid)))
+    } catch (error) {
+      registration?.cancel()
+      return Effect.fail(failed(error, file, request.stages[0]))
+    }
+  })
+
+const connect = (port: number, host: string): Effect.Effect<boolean> =>
+  Effect.async((resume) => {
+    const socket = net.connect({ port, host })
+    const answer = (connected: boolean) => {
+      socket.destroy()
+      resume(Effect.succeed(connected))
+    }
+    socket.once("connect", () => answer(true))
+    socket.once("error", () => answer(false))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const environment: Engine["environment"] = Effect.sync(() => {
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
+  return env
+})
+
+/** What the layer can be told. */
+export interface Options {
+  /** Whether children carry `EFFECT_PROCESS_OWNER` in their environment. True when nothing is said. */
+  readonly markOwner?: boolean
+}
+
+export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
+  Effect.gen(function*() {
+    if (process.platform === "win32") {
+      return yield* new EngineUnavailable({
+        engine: "child-process",
+        reason: "Windows has no process groups and no POSIX signals; run the program under WSL"
+      })
+    }
+    // One per layer: another layer of this owner may close, or its worker end, while our jobs go on.
+    const mark = given.markOwner === false ? "" : `${ownerMark()}:${randomUUID()}`
+    const watchdog = yield* Effect.acquireRelease(
+      Effect.sync(() => new Watchdog(mark)),
+      (self) => Effect.promise(() => self.close())
+    )
+    return {
+      guarantees: {
+        engine: "child-process",
+        reach: "group",
+        ownerDeath: "watchdog",
+        deadline: "event-loop",
+        statuses: "node",
+        usage: "sampled"
+      },
+      clock: Clock.make(),
+      environment,
+      spawn: (request) => start(request, watchdog, mark),
+      connect
+    }
+  })
