@@ -1,5 +1,6 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { EngineUnavailable } from "effect-process"
@@ -7,8 +8,9 @@ import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest, type Stag
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import * as net from "node:net"
-import * as Duration from "effect/Duration"
+import type { Stream } from "node:stream"
 import * as childProcessJob from "./childProcessJob.ts"
+import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
 import { errnoOf, failure, preflight } from "./preflight.ts"
 import { ownerMark } from "./processTable.ts"
 import { Watchdog } from "./watchdog.ts"
@@ -40,10 +42,44 @@ const options = (stage: StageRequest, mark: string): SpawnOptions => ({
   detached: true,
   cwd: stage.workingDirectory,
   env: mark === "" ? stage.env : { ...stage.env, [markName]: mark },
-  stdio: [stage.stdin, stage.stdout, stage.stderr],
-  argv0: stage.argv0 ?? stage.file,
   ...(stage.user === undefined ? {} : { uid: stage.user.uid, gid: stage.user.gid })
 })
+
+/** A child, its stdio and, where it starts through the shield, the stream that tells how its exec went. */
+interface Started {
+  readonly child: ChildProcess
+  readonly stdio: childProcessJob.Stdio
+  readonly status: Stream | undefined
+}
+
+const spawnStage = (file: string, stage: StageRequest, mark: string, shield: Shield | undefined): Started => {
+  const { stderr, stdin, stdout } = stage
+  if (shield === undefined) {
+    const stdio = [stdin, stdout, stderr]
+    const child = spawn(file, stage.args, { ...options(stage, mark), stdio, argv0: stage.argv0 ?? stage.file })
+    return { child, stdio: [child.stdio?.[0], child.stdio?.[1], child.stdio?.[2]], status: undefined }
+  }
+  const stdio = [stdin, stdout, "ignore", "pipe", stderr === "inherit" ? 2 : stderr] as const
+  const child = spawn(shield.command, shield.args(file, stage), { ...options(stage, mark), stdio: [...stdio] })
+  return {
+    child,
+    stdio: [child.stdio?.[0], child.stdio?.[1], child.stdio?.[4]],
+    status: child.stdio?.[3] ?? undefined
+  }
+}
+
+/** What the status stream says: nothing when the exec succeeded and closed it, else an errno. */
+const statusOf = (stream: Stream): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    let text = ""
+    stream.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1")
+    })
+    stream.on("error", () => {
+      // The stream closes.
+    })
+    stream.once("close", () => resume(Effect.succeed(text)))
+  })
 
 /** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
 const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
@@ -67,28 +103,29 @@ const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure
 const start = (
   request: SpawnRequest,
   watchdog: Watchdog,
-  mark: string
+  mark: string,
+  shield: Shield | undefined
 ): Effect.Effect<EngineJob, SpawnFailure> =>
   Effect.suspend(() => {
     let file = request.stages[0].file
-    let registration: ReturnType<Watchdog["announce"]> | undefined
     try {
       const stage = checkSupported(request)
       file = preflight(stage)
-      registration = watchdog.announce(request.killSignal, Duration.toMillis(request.gracePeriod))
-      const child = spawn(file, stage.args, options(stage, mark))
+      watchdog.announce(request.killSignal, Duration.toMillis(request.gracePeriod))
+      const { child, status, stdio } = spawnStage(file, stage, mark, shield)
       const pid = child.pid
-      if (pid === undefined) {
-        registration.cancel()
-        return failureOf(child, file, stage)
-      }
-      registration.register(pid)
+      if (pid === undefined) return failureOf(child, file, stage)
+      watchdog.register(pid)
       child.on("error", () => {
         // Of a child that runs, Node reports failed kills by it, and we send our signals ourselves.
       })
-      return Effect.succeed(childProcessJob.make(child, pid, () => watchdog.forget(pid)))
+      const job = childProcessJob.make(child, pid, stdio, () => watchdog.forget(pid))
+      if (status === undefined) return Effect.succeed(job)
+      return Effect.flatMap(statusOf(status), (errno) =>
+        errno === ""
+          ? Effect.succeed(job)
+          : Effect.zipRight(Effect.ignore(job.empty), Effect.fail(failure(errnoName(errno), "exec", file))))
     } catch (error) {
-      registration?.cancel()
       return Effect.fail(failed(error, file, request.stages[0]))
     }
   })
@@ -131,6 +168,14 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       Effect.sync(() => new Watchdog(mark)),
       (self) => Effect.promise(() => self.close())
     )
+    const inherited = inheritable()
+    const shield = findShield(inherited)
+    if (inherited.length > 0 && shield === undefined) {
+      yield* Effect.logWarning(
+        `children inherit the descriptors ${inherited.join(", ")}, with which this program was started; ` +
+          "close them in what starts it, or install perl"
+      )
+    }
     return {
       guarantees: {
         engine: "child-process",
@@ -142,7 +187,7 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       },
       clock: Clock.make(),
       environment,
-      spawn: (request) => start(request, watchdog, mark),
+      spawn: (request) => start(request, watchdog, mark, shield),
       connect
     }
   })

@@ -19,8 +19,16 @@ const nodeSignal = (signal: Signal): NodeJS.Signals => signal as NodeJS.Signals
 
 const isSocket = (stream: unknown): stream is Socket => stream instanceof Socket
 
+/** The owner's ends of descriptors 0 to 2, where these are pipes. */
+export type Stdio = readonly [stdin: unknown, stdout: unknown, stderr: unknown]
+
 /** `onEmpty` is called once, when the last member of the group is gone. */
-export const make = (child: ChildProcess, pid: number, onEmpty: () => void): EngineJob => {
+export const make = (
+  child: ChildProcess,
+  pid: number,
+  [stdin, stdout, stderr]: Stdio,
+  onEmpty: () => void
+): EngineJob => {
   const exits = Deferred.unsafeMake<ReadonlyArray<StageExit>>(FiberId.none)
   const empty = Deferred.unsafeMake<void>(FiberId.none)
   let usage = noUsage
@@ -29,7 +37,6 @@ export const make = (child: ChildProcess, pid: number, onEmpty: () => void): Eng
     onEmpty()
     Deferred.unsafeDone(empty, Effect.void)
   })
-  const [stdin, stdout, stderr] = child.stdio
   // At the exit of a child Node closes its stdin. The group may still read there, and would take that for the end of the input.
   child.stdin = null
   child.once("exit", (code, signal) => {

@@ -12,18 +12,21 @@ import type { Socket } from "node:net"
 /** The watchdog is idle when its layer closes, so it goes at once; this bounds the wait when the machine is overloaded. */
 const closeBound = 2_000
 
+/** An intent stays open for this long after a spawn: each line costs a switch to the shell, and spawns come in bursts. */
+const intentLinger = 100
+
 /**
- * Times are hundredths of a second. `i` announces a spawn, `x` takes that back, `+` registers a group, `-` ends that, and
- * `q` says that the end of file to come is the orderly close of the layer, with no need to look for strays.
+ * Times are hundredths of a second. `i` announces spawns, `x` says that they are over, `+` registers a group, `-` ends that,
+ * and `q` says that the end of file to come is the orderly close of the layer, with no need to look for strays.
  */
 const script = `
 trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU USR1 USR2
 mark=$1 open=0 orderly=0 stray_signal=TERM stray_grace=500
 while read -r verb a b c; do
   case $verb in
-    i) open=$((open + 1)) stray_signal=$a stray_grace=$b ;;
-    x) open=$((open - 1)) ;;
-    +) open=$((open - 1)); eval "job_$a='$b $c'" ;;
+    i) open=1 stray_signal=$a stray_grace=$b ;;
+    x) open=0 ;;
+    +) eval "job_$a='$b $c'" ;;
     -) unset "job_$a" ;;
     q) orderly=1 ;;
   esac
@@ -70,23 +73,22 @@ while :; do
       [ $elapsed -gt $((stray_grace + 100)) ] || strays="$strays $p"
     done
   fi
-  [ $open -gt 0 ] && [ $elapsed -lt 100 ] || [ -n "$strays" ] || look=0
+  [ $open = 1 ] && [ $elapsed -lt 100 ] || [ -n "$strays" ] || look=0
   [ -n "$groups" ] || [ $look = 1 ] || break
   sleep 0.05 2>/dev/null || sleep 1
 done
 `
-
-export interface Registration {
-  /** The spawn failed. */
-  readonly cancel: () => void
-  readonly register: (pgid: number) => void
-}
 
 export class Watchdog {
   private readonly mark: string
   private child: ChildProcess | undefined
   private closing = false
   private readonly groups = new Map<number, string>()
+  /** The terms of the open intent. */
+  private intent: string | undefined
+  private idle: NodeJS.Timeout | undefined
+  /** What need not be said at once. */
+  private pending = ""
 
   /** `mark` is the value of `EFFECT_PROCESS_OWNER` in the children, empty when they carry none. */
   constructor(mark: string) {
@@ -113,7 +115,7 @@ export class Watchdog {
     child.on("exit", () => {
       if (this.child !== child || this.closing) return
       this.start()
-      for (const line of this.groups.values()) this.write(line)
+      this.write([this.intent === undefined ? "" : `i ${this.intent}\n`, ...this.groups.values()].join(""))
     })
     // The watchdog must not keep the owner's event loop alive.
     child.unref()
@@ -124,31 +126,48 @@ export class Watchdog {
 
   /** Node writes to a pipe at once, in the call, so a line is out before the owner can be lost to anything later. */
   private write(line: string): void {
-    this.child?.stdin?.write(line)
+    this.child?.stdin?.write(this.pending + line)
+    this.pending = ""
   }
 
   /** Before a spawn. */
-  announce(signal: string, graceMillis: number): Registration {
+  announce(signal: string, graceMillis: number): void {
     const terms = `${signal.replace(/^SIG/, "")} ${Math.ceil(graceMillis / 10)}`
-    this.write(`i ${terms}\n`)
-    return {
-      cancel: () => this.write("x\n"),
-      register: (pgid) => {
-        const line = `+ ${pgid} ${terms}\n`
-        this.groups.set(pgid, line)
-        this.write(line)
-      }
-    }
+    if (this.intent !== terms) this.write(`i ${terms}\n`)
+    this.intent = terms
+    this.whenIdle()
   }
 
-  /** The group is empty. */
+  /** After a spawn, on the terms of its announcement. */
+  register(pgid: number): void {
+    const line = `+ ${pgid} ${this.intent ?? "TERM 500"}\n`
+    this.groups.set(pgid, line)
+    this.write(line)
+  }
+
+  /** The group is empty. A group id is not reused as fast as this is said. */
   forget(pgid: number): void {
-    if (this.groups.delete(pgid)) this.write(`- ${pgid}\n`)
+    if (!this.groups.delete(pgid)) return
+    this.pending += `- ${pgid}\n`
+    this.whenIdle()
+  }
+
+  private whenIdle(): void {
+    if (this.idle !== undefined) {
+      this.idle.refresh()
+      return
+    }
+    this.idle = setTimeout(() => {
+      this.idle = undefined
+      this.write(this.intent === undefined ? "" : "x\n")
+      this.intent = undefined
+    }, intentLinger).unref()
   }
 
   /** Ends the watchdog, which first ends what is still registered. Resolves when it is gone. */
   close(): Promise<void> {
     this.closing = true
+    clearTimeout(this.idle)
     const child = this.child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
     return new Promise((resolve) => {
@@ -158,7 +177,7 @@ export class Watchdog {
         clearTimeout(timer)
         resolve()
       })
-      child.stdin?.end("q\n")
+      child.stdin?.end(`${this.pending}q\n`)
     })
   }
 }
