@@ -47,6 +47,15 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
       yield* t.isEmpty
     }))
 
+  scenario("a process whose main thread has exited lives: it is listed, and ended", (t) =>
+    Effect.gen(function*() {
+      const threads = fixtures.program("threads")
+      const result = yield* Command.run(t.sh(`"$1" "$0" & while ! grep -q ' Z ' /proc/$!/stat; do :; done`, threads))
+      assert.deepInclude(result.exit, { _tag: "Exited", code: 0 })
+      assert.lengthOf(result.leaked, 1)
+      yield* t.isEmpty
+    }))
+
   scenario("8: a tree of 31 processes is gone at once", (t) =>
     Effect.gen(function*() {
       const script = "t() { if [ $1 -gt 0 ]; then t $(($1 - 1)) & t $(($1 - 1)) & fi; exec sleep 100; }; t 4"
@@ -63,7 +72,7 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
     scenario("9: a fork bomb within the group is over right after SIGKILL", (t) =>
       Effect.gen(function*() {
         const job = yield* Command.start(bomb(t))
-        yield* t.seeAlive(100)
+        yield* t.seeAlive(50)
         const [elapsed] = yield* timed(job.terminate({ signal: "SIGKILL" }))
         within(elapsed, 100 + e)
         yield* t.isEmpty
@@ -71,7 +80,7 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
 
     scenario("9: a fork bomb that ignores TERM is over within the bound of a release", (t) =>
       Effect.gen(function*() {
-        const elapsed = yield* t.interrupt(bomb(t), t.seeAlive(100))
+        const elapsed = yield* t.interrupt(bomb(t), t.seeAlive(50))
         assert.isAtLeast(elapsed, g)
         within(elapsed, g + k + e)
       }))

@@ -128,6 +128,6 @@ export const suite = (subject: Subject, limits: Bounds = bounds): Suite => ({
         Effect.provide(subject.layer),
         Effect.ensuring(cleanUp(scenario.token))
       )
-    }, 30_000)
+    }, 120_000)
   }
 })
