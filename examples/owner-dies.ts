@@ -45,8 +45,11 @@ const task = Effect.gen(function*() {
   const exit = yield* parent.exit
   yield* claim(`the owner is dead: ${String(exit)}`, String(exit) === "SIGKILL")
   // Its sleep has 100 s to go. The library promises 550 ms; a loaded CI machine gets more.
-  yield* until("the end of all that it started", () => stillThere(rows), (left) => left.length === 0)
-  yield* say(`         all of it ended in ${Date.now() - killed} ms, 300 of them the grace of what ignores SIGTERM`)
+  const group = rows.find((row) => row.command === "sleep 100")?.pgid
+  const jobRows = rows.filter((row) => row.pgid === group)
+  yield* until("the end of the child", () => stillThere(jobRows), (left) => left.length === 0)
+  yield* say(`         the job ended in ${Date.now() - killed} ms, 300 of them the grace of what ignores SIGTERM`)
+  yield* until("the end of the watchdog", () => stillThere(rows), (left) => left.length === 0)
   yield* claimGone(rows)
 })
 
