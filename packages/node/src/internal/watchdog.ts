@@ -16,10 +16,13 @@ const closeBound = 2_000
 const intentLinger = 100
 
 /**
+ * Its first line is what a person sees of it in ps(1). A group whose members are all
+ * zombies, in each of their threads, is gone: they are init's to reap.
+ *
  * Times are hundredths of a second. `i` announces spawns, `x` says that they are over, `+` registers a group, `-` ends that,
  * and `q` says that the end of file to come is the orderly close of the layer, with no need to look for strays.
  */
-const script = `
+const script = (owner: number): string => `: effect-process watchdog of process ${owner}
 trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU USR1 USR2
 mark=$1 open=0 orderly=0 stray_signal=TERM stray_grace=500
 while read -r verb a b c; do
@@ -48,14 +51,20 @@ group_of() {
   if read -r line 2>/dev/null <"/proc/$1/stat"; then set -- \${line##*) }; echo "$3"
   else ps -o pgid= -p "$1" | tr -d ' '; fi
 }
+living() {
+  if [ -r /proc/self/stat ]; then
+    sed -n 's/^[0-9]* (.*) [^ZX] [0-9]* \\([0-9]*\\) .*/\\1/p' /proc/[0-9]*/task/[0-9]*/stat 2>/dev/null
+  else ps -A -o state=,pgid= | sed -n 's/^ *[^Z ][^ ]* *\\([0-9]*\\) *$/\\1/p'; fi
+}
 ticks=0; clock; began=$now
 for g in $groups; do eval "set -- \\$job_$g"; send "$1" "$g"; done
 seen=' ' look=1
 [ $orderly = 0 ] && [ -n "$mark" ] || look=0
 while :; do
   clock; elapsed=$((now - began)) left='' strays=''
+  live=" $(living | tr '\\n' ' ') "
   for g in $groups; do
-    kill -s 0 -- "-$g" 2>/dev/null || continue
+    case $live in *" $g "*) ;; *) continue ;; esac
     eval "set -- \\$job_$g"
     [ $elapsed -lt "$2" ] || send KILL "$g"
     [ $elapsed -gt $(($2 + 100)) ] || left="$left $g"
@@ -99,7 +108,7 @@ export class Watchdog {
   private start(): void {
     // The environment is the shell's own: with the owner's it might bear the mark of an owner further up and be ended by that
     // one's watchdog before it has done its work.
-    const child = spawn("/bin/sh", ["-c", script, "effect-process-watchdog", this.mark], {
+    const child = spawn("/bin/sh", ["-c", script(process.pid), "effect-process-watchdog", this.mark], {
       detached: true,
       cwd: "/",
       env: { PATH: "/usr/bin:/bin" },
