@@ -11,7 +11,12 @@ import { type Suite, timed, until, within } from "../support/scenario.ts"
 const megabyte = 1024 * 1024
 
 export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
-  for (const [what, script] of [["stdout", "sleep 100 & echo done"], ["stderr", "sleep 100 >/dev/null & echo done"]] as const) {
+  for (
+    const [what, script] of [["stdout", "sleep 100 & echo done"], [
+      "stderr",
+      "sleep 100 >/dev/null & echo done"
+    ]] as const
+  ) {
     scenario(`21: a descendant that holds ${what} keeps nobody waiting`, (t) =>
       Effect.gen(function*() {
         const [elapsed, output] = yield* timed(Command.string(t.sh(script)))
@@ -79,7 +84,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
   scenario("25: a command ends with its own stdin, whatever was spawned beside it", (t) =>
     Effect.gen(function*() {
       const [elapsed] = yield* timed(Effect.scoped(Effect.gen(function*() {
-        const [cat] = yield* Effect.all([Command.start(t.mark(Command.make("cat"))), Command.start(t.sh("exec sleep 2"))], {
+        const [cat] = yield* Effect.all([
+          Command.start(t.mark(Command.make("cat"))),
+          Command.start(t.sh("exec sleep 2"))
+        ], {
           concurrency: "unbounded"
         })
         yield* Stream.run(Stream.empty, cat.stdin)
@@ -109,16 +117,19 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
       assert.deepStrictEqual([...yield* Stream.runCollect(Command.streamLines(t.sh(script)))], ["done"])
     }))
 
-  scenario("30: an input that fails fails the run with its own error, and the child never sees the end of it", (t) =>
-    Effect.gen(function*() {
-      const input = Stream.concat(Stream.make("half"), Stream.fail("boom" as const))
-      const command = t.sh("cat >/dev/null; echo committed").pipe(Command.stdin(input))
-      for (const runner of [Command.run, Command.exitCode, Command.string, Command.success]) {
-        assert.strictEqual(yield* Effect.flip(runner(command) as Effect.Effect<unknown, unknown, never>), "boom")
-      }
-      const events = yield* Effect.either(Stream.runCollect(Command.stream(command)))
-      assert.deepStrictEqual(events._tag === "Left" ? events.left : events.right, "boom")
-    }))
+  scenario(
+    "30: an input that fails fails the run with its own error, and the child never sees the end of it",
+    (t) =>
+      Effect.gen(function*() {
+        const input = Stream.concat(Stream.make("half"), Stream.fail("boom" as const))
+        const command = t.sh("cat >/dev/null; echo committed").pipe(Command.stdin(input))
+        for (const runner of [Command.run, Command.exitCode, Command.string, Command.success]) {
+          assert.strictEqual(yield* Effect.flip(runner(command) as Effect.Effect<unknown, unknown, never>), "boom")
+        }
+        const events = yield* Effect.either(Stream.runCollect(Command.stream(command)))
+        assert.deepStrictEqual(events._tag === "Left" ? events.left : events.right, "boom")
+      })
+  )
 
   scenario("30: an input that is interrupted ends the job before its stdin", (t) =>
     Effect.gen(function*() {
@@ -140,7 +151,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
       const job = yield* Command.start(t.sh(`head -c ${bytes} /dev/zero | tr '\\0' x`))
       yield* job.exit.pipe(Effect.timeoutOption(50))
       const seen = createHash("sha256")
-      yield* job.stdout.pipe(Stream.tap(() => Effect.sleep(d)), Stream.runForEach((chunk) => Effect.sync(() => seen.update(chunk))))
+      yield* job.stdout.pipe(
+        Stream.tap(() => Effect.sleep(d)),
+        Stream.runForEach((chunk) => Effect.sync(() => seen.update(chunk)))
+      )
       assert.strictEqual(seen.digest("hex"), hash)
       assert.strictEqual(yield* job.exitCode, 0)
     }))
@@ -156,7 +170,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
     Effect.gen(function*() {
       const job = yield* Command.start(t.mark(Command.make("cat")))
       const input = Stream.make("one\n", "two\n", "three\n").pipe(Stream.encodeText)
-      const [, output] = yield* Effect.all([Stream.run(input, job.stdin), Stream.mkString(Stream.decodeText(job.stdout))], {
+      const [, output] = yield* Effect.all([
+        Stream.run(input, job.stdin),
+        Stream.mkString(Stream.decodeText(job.stdout))
+      ], {
         concurrency: "unbounded"
       })
       assert.strictEqual(output, "one\ntwo\nthree\n")

@@ -145,7 +145,9 @@ export const make: {
     at < 0
       ? Either.right((all as ReadonlyArray<string | Redacted.Redacted<string>>).map(word))
       : Either.left(
-        `${at === 0 ? "the command" : `argument ${at}`} is ${spec.show(all[at])} and no string; convert it with String()`
+        `${at === 0 ? "the command" : `argument ${at}`} is ${
+          spec.show(all[at])
+        } and no string; convert it with String()`
       )
   )
 }
