@@ -222,6 +222,13 @@ export const spawnErrors = ({ scenario }: Suite): void => {
       }
     }))
 
+  scenario("a script that begins like an option is a script", (t) =>
+    Effect.gen(function*() {
+      const script = "--no-such-program 2>/dev/null || exit 9"
+      assert.strictEqual(yield* Command.exitCode(t.mark(Command.shell(script))), 9)
+      assert.strictEqual(yield* Command.exitCode(t.mark(Command.shell("+x 2>/dev/null || exit 8"))), 8)
+    }))
+
   scenario("argument 0 and the user are what the command says", (t) =>
     Effect.gen(function*() {
       const named = t.mark(Command.make("sh", "-c", "tr '\\0' ' ' < /proc/$$/cmdline")).pipe(Command.argv0("-login"))

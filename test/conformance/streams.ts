@@ -1,5 +1,6 @@
 /** Scenarios 21 to 30: pipes that are held, unread, huge, split or fed by something that fails. */
 import { assert } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -133,15 +134,18 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
 
   scenario("30: an input that is interrupted ends the job before its stdin", (t) =>
     Effect.gen(function*() {
-      const job = yield* Command.start(t.sh("cat >/dev/null && echo committed"))
-      const feeding = yield* Effect.fork(
-        Stream.concat(Stream.make(new Uint8Array(10)), Stream.never).pipe(Stream.run(job.stdin))
+      const job = yield* Command.start(t.sh("head -c 10; cat >/dev/null && echo committed"))
+      const begun = yield* Deferred.make<void>()
+      const reading = yield* Effect.fork(
+        job.stdout.pipe(Stream.tap(() => Deferred.succeed(begun, undefined)), Stream.decodeText(), Stream.mkString)
       )
-      const reading = yield* Effect.fork(Stream.runCount(job.stdout))
-      yield* t.seeAlive(2)
+      const feeding = yield* Effect.fork(
+        Stream.concat(Stream.make(Buffer.from("0123456789")), Stream.never).pipe(Stream.run(job.stdin))
+      )
+      yield* Deferred.await(begun)
       yield* Fiber.interrupt(feeding)
       assert.deepInclude(yield* job.exit, { _tag: "Killed", signal: "SIGTERM" })
-      assert.strictEqual(yield* Fiber.join(reading), 0)
+      assert.strictEqual(yield* Fiber.join(reading), "0123456789")
     }))
 
   scenario("what a slow reader has not read when the job is empty is still delivered", (t) =>
