@@ -114,10 +114,11 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
           const report = yield* until("the owner's report", () =>
             owner.lines.find((line) => line.startsWith("Unkillable")))
           within(Number(report.split(" ")[1]), 300 + k + e)
-          yield* until("the owner's end", () =>
-            owner.hasExited() || undefined)
-          for (const { pid } of observer.alive(t.token)) process.kill(pid, "SIGKILL")
-          yield* until("its end", () => observer.alive(t.token).length === 0 || undefined)
+          for (const { commandLine, pid } of observer.alive(t.token)) {
+            if (commandLine.startsWith(stubborn)) process.kill(pid, "SIGKILL")
+          }
+          yield* until("the end of all", () => observer.alive(t.token).length === 0 || undefined)
+          yield* until("the owner's end", () => owner.hasExited() || undefined)
         })
     )
   }
