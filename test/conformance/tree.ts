@@ -115,9 +115,12 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
             owner.lines.find((line) => line.startsWith("Unkillable")))
           within(Number(report.split(" ")[1]), 300 + k + e)
           for (const { commandLine, pid } of observer.alive(t.token)) {
-            if (commandLine.startsWith(stubborn)) process.kill(pid, "SIGKILL")
+            if (commandLine.startsWith(stubborn)) {
+              process.kill(pid, "SIGKILL")
+            }
           }
-          yield* until("the end of all", () => observer.alive(t.token).length === 0 || undefined)
+          yield* until("the end of all", () =>
+            observer.alive(t.token).length === 0 || undefined)
           yield* until("the owner's end", () => owner.hasExited() || undefined)
         })
     )
