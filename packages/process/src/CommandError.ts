@@ -63,8 +63,12 @@ export interface Ended<Exit = ExitStatus> {
 }
 
 /** What may be large or secret stays readable and out of JSON and inspection. */
-const hide = <K extends PropertyKey>(self: { readonly [key in K]: unknown }, key: K): void => {
-  Object.defineProperty(self, key, { value: self[key], enumerable: false })
+const hide = <K extends PropertyKey>(self: Error & { readonly [key in K]: unknown }, key: K): void => {
+  Object.defineProperties(self, {
+    [key]: { value: self[key], enumerable: false },
+    // That of `Data.TaggedError` shows all that the constructor was given.
+    toJSON: { value: () => ({ ...self, message: self.message }), enumerable: false }
+  })
 }
 
 /**

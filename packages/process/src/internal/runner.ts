@@ -305,6 +305,8 @@ const open = <E, R>(
       )
     const outputEnded = Effect.zipRight(Deferred.await(read.stdout), Deferred.await(read.stderr))
     const ending = yield* Effect.gen(function*() {
+      // `exit` itself would warn of output that a slow consumer has yet to take.
+      yield* raceFirst(Effect.exit(process.stages), Effect.exit(process.empty))
       const exit = yield* Effect.exit(process.exit)
       const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
       const { exited } = yield* finish(spawner, process, outputEnded)
@@ -371,11 +373,13 @@ export const departure = (
   const secrets = secretsOf(specOf(self))
   const first = ArrayFormatter.formatIssueSync(issue)[0]
   const path = (first?.path ?? []).map((key) => `[${JSON.stringify(String(key))}]`).join("")
-  // Scrubbed before it is cut: the beginning of a secret would not be recognized. The formatter writes values as JSON.
-  const quoted = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
-  const safe = (text: string) => scrub(text, [...secrets, ...quoted])
-  const what = printable(safe(first?.message ?? "it does not parse").split("\n")[0] ?? "").slice(0, 300)
+  // V8 quotes the beginning of what it cannot parse, which may be half a secret.
+  const message = secrets.length === 0
+    ? first?.message
+    : first?.message.replace(/, (\.\.\.)?".*"(\.\.\.)? is not valid JSON/s, "; it is not valid JSON")
+  // Scrubbed before it is cut: the beginning of a secret would not be recognized.
+  const what = printable(scrub(message ?? "it does not parse", secrets).split("\n")[0] ?? "").slice(0, 300)
   const tail = new Tail(secrets)
   tail.push(output)
-  return { detail: path === "" ? what : `at ${printable(safe(path))}: ${what}`, stdoutTail: tail.text() }
+  return { detail: path === "" ? what : `at ${printable(scrub(path, secrets))}: ${what}`, stdoutTail: tail.text() }
 }

@@ -182,13 +182,17 @@ export const setUser = (self: Spec, user: User): Spec => {
  *
  * @internal
  */
-export const secretsOf = (self: Spec): ReadonlyArray<string> => [
-  ...secrets(self.words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))),
-  ...Object.values(self.env).flatMap((value) => {
-    const text = Redacted.isRedacted(value) ? unredact(value) : null
-    return text === null || text === "" ? [] : [text]
-  })
-]
+export const secretsOf = (self: Spec): ReadonlyArray<string> => {
+  const all = [
+    ...secrets(self.words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))),
+    ...Object.values(self.env).flatMap((value) => {
+      const text = Redacted.isRedacted(value) ? unredact(value) : null
+      return text === null || text === "" ? [] : [text]
+    })
+  ]
+  // As a program that writes JSON prints it, too.
+  return [...new Set(all.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
+}
 
 const invalid = (detail: string, path?: string): SpawnFailure =>
   new SpawnFailure({ reason: "InvalidArgument", stage: "validate", errno: undefined, path, detail })

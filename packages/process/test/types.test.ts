@@ -1,0 +1,94 @@
+/** The signatures that programs are written against; `tsc -b` checks them. */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { describe, expectTypeOf, it } from "vitest"
+import {
+  Command,
+  type CommandError,
+  type CommandResult,
+  type ExitStatus,
+  type InvalidOutput,
+  type NonZeroExit,
+  type OutputLimitExceeded,
+  type Process,
+  type ProcessSpawner,
+  type Signaled,
+  type SpawnError,
+  type SpawnServerLost,
+  type TimedOut
+} from "../src/index.ts"
+
+interface Broken {
+  readonly _tag: "Broken"
+}
+interface Database {
+  readonly query: string
+}
+
+const plain = Command.make("a")
+const input = Stream.empty as Stream.Stream<Uint8Array, Broken, Database>
+const fed = plain.pipe(Command.stdin(input))
+
+describe("types", () => {
+  it("a command carries E and R of its stdin, combined by either form, and keeps them", () => {
+    expectTypeOf(plain).toEqualTypeOf<Command.Command>()
+    expectTypeOf(fed).toEqualTypeOf<Command.Command<Broken, Database>>()
+    expectTypeOf(Command.stdin(plain, input)).toEqualTypeOf<Command.Command<Broken, Database>>()
+    expectTypeOf(fed.pipe(Command.timeout(1), Command.nice(1), Command.env({ A: "1" }), Command.acceptExitCodes(0, 1)))
+      .toEqualTypeOf<Command.Command<Broken, Database>>()
+    expectTypeOf(Command.gracePeriod(fed, "1 seconds")).toEqualTypeOf<Command.Command<Broken, Database>>()
+  })
+
+  it("runners fail with CommandError and the input's error", () => {
+    expectTypeOf(Command.run(plain)).toEqualTypeOf<Effect.Effect<CommandResult, CommandError, ProcessSpawner>>()
+    expectTypeOf(Command.run(fed))
+      .toEqualTypeOf<Effect.Effect<CommandResult, CommandError | Broken, ProcessSpawner | Database>>()
+    expectTypeOf(Command.string(fed))
+      .toEqualTypeOf<Effect.Effect<string, CommandError | Broken, ProcessSpawner | Database>>()
+    expectTypeOf(Command.lines(plain)).toEqualTypeOf<
+      Effect.Effect<ReadonlyArray<string>, CommandError, ProcessSpawner>
+    >()
+    expectTypeOf(fed.pipe(Command.stream))
+      .toEqualTypeOf<Stream.Stream<Uint8Array, CommandError | Broken, ProcessSpawner | Database>>()
+    expectTypeOf(plain.pipe(Command.streamLines)).toEqualTypeOf<Stream.Stream<string, CommandError, ProcessSpawner>>()
+  })
+
+  it("exitCode and success exclude what cannot be", () => {
+    expectTypeOf(Command.exitCode(plain)).toEqualTypeOf<
+      Effect.Effect<number, Exclude<CommandError, NonZeroExit | OutputLimitExceeded>, ProcessSpawner>
+    >()
+    expectTypeOf(fed.pipe(Command.success)).toEqualTypeOf<
+      Effect.Effect<
+        boolean,
+        Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | Broken,
+        ProcessSpawner | Database
+      >
+    >()
+    expectTypeOf<Stream.Stream.Error<ReturnType<typeof Command.events<never, never>>>>()
+      .extract<NonZeroExit | Signaled | OutputLimitExceeded>().toBeNever()
+  })
+
+  it("json adds InvalidOutput and is dual", () => {
+    const schema = Schema.Struct({ x: Schema.Number })
+    expectTypeOf(Command.json(plain, schema)).toEqualTypeOf<
+      Effect.Effect<{ readonly x: number }, CommandError | InvalidOutput, ProcessSpawner>
+    >()
+    expectTypeOf(fed.pipe(Command.json(schema))).toEqualTypeOf<
+      Effect.Effect<{ readonly x: number }, CommandError | InvalidOutput | Broken, ProcessSpawner | Database>
+    >()
+  })
+
+  it("start needs a Scope, and the input's error is that of exit", () => {
+    expectTypeOf(Command.start(fed)).toEqualTypeOf<
+      Effect.Effect<
+        Process.Process<Broken>,
+        SpawnError | SpawnServerLost,
+        ProcessSpawner | Scope.Scope | Database
+      >
+    >()
+    expectTypeOf<Process.Process<Broken>["exit"]>()
+      .toEqualTypeOf<Effect.Effect<ExitStatus.ExitStatus, Broken | TimedOut | SpawnServerLost>>()
+  })
+})
