@@ -44,6 +44,7 @@ main(int argc, char **argv)
 {
 	uint64_t all = ~UINT64_C(0);
 	struct rlimit raised;
+	int null_fd;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)printf("effect-process spawn server, protocol %u\n", EP_VERSION);
@@ -57,15 +58,14 @@ main(int argc, char **argv)
 	default_dispositions();
 	close_all_but(CONTROL_FD + 1, NULL, 0);
 	server.control = CONTROL_FD;
-	server.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (server.null_fd < 0 || fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0) {
+	/* A number from 0 to 2 that is closed would be given to a pipe, and then be taken for standard input. */
+	do
+		null_fd = open("/dev/null", O_RDWR);
+	while (null_fd >= 0 && null_fd <= 2);
+	server.null_fd = null_fd;
+	if (null_fd < 0 || fcntl(null_fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0) {
 		perror("effect-process spawn server: /dev/null");
 		return 1;
-	}
-	/* A number from 0 to 2 that is closed would be given to a pipe, and then be taken for standard input. */
-	for (int fd = 0; fd <= 2; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && dup2(server.null_fd, fd) < 0)
-			return 1;
 	}
 	/* Out of the owner's group, so that a Ctrl-C there does not reach us; not out of its session, which has the terminal. */
 	if (setpgid(0, 0) < 0 && getpgrp() != getpid())
