@@ -130,6 +130,7 @@ fork_supervisor(struct job *job, struct plan *plan)
 {
 	int sockets[2];
 	struct epoll_event event = { .events = EPOLLIN };
+	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) < 0)
 		return -1;
@@ -144,13 +145,13 @@ fork_supervisor(struct job *job, struct plan *plan)
 	setup.socket = sockets[1];
 	setup.null_fd = server.null_fd;
 	setup.done = server.done;
-	job->supervisor = fork_into(server.cgroup);
-	if (job->supervisor == 0)
+	pid = fork_into(server.cgroup);
+	/* The child has no job table: not even to store into, see own_memory. */
+	if (pid == 0)
 		supervisor_main(&setup);
-	if (job->supervisor < 0) {
-		job->supervisor = 0;
+	if (pid < 0)
 		goto failed;
-	}
+	job->supervisor = pid;
 	(void)close(sockets[1]);
 	job->socket = sockets[0];
 	return 0;
