@@ -123,7 +123,7 @@ export class Job {
     } else if (event.type === "empty") this.isEmpty = true
     else if (event.type === "lost") this.lost = event.failure
     // A job that is stopped and continued for ever must not grow.
-    if (event.type !== "stopped" && event.type !== "continued") this.#past.push(event)
+    if ((event.type !== "stopped" && event.type !== "continued") || this.#past.length < 100) this.#past.push(event)
     for (let i = 0; i < this.#listeners.length; i++) this.#listeners[i]!(event)
   }
 

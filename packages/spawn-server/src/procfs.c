@@ -390,12 +390,17 @@ proc_probe_children(void)
 }
 
 int
-proc_walk(struct proclist *list, skip_fn skip)
+proc_walk(struct proclist *list, skip_fn skip, visit_fn visit, void *arg)
 {
 	size_t n = 0;
 
-	if (!has_children_files)
-		return walk_by_parent(list, skip);
+	if (!has_children_files) {
+		if (walk_by_parent(list, skip) < 0)
+			return -1;
+		for (size_t i = 0; visit != NULL && i < list->n; i++)
+			visit(&list->v[i], arg);
+		return 0;
+	}
 	if (proc_own_children(list) < 0)
 		return -1;
 	for (size_t i = 0; skip != NULL && i < list->n; i++) {
@@ -409,8 +414,13 @@ proc_walk(struct proclist *list, skip_fn skip)
 		struct proc p;
 
 		/* Hidden from us (hidepid) or gone: its pid is kept with state '?', its children come to us when it ends. */
-		if (proc_stat(list->v[i].pid, &p) < 0)
+		if (proc_stat(list->v[i].pid, &p) < 0) {
+			if (visit != NULL)
+				visit(&list->v[i], arg);
 			continue;
+		}
+		if (visit != NULL)
+			visit(&p, arg);
 		list->v[i] = p;
 		if (p.state != 'Z' || p.threads > 1)
 			(void)add_children_of(list, &p);

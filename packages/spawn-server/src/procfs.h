@@ -37,8 +37,10 @@ int proc_stat(pid_t pid, struct proc *p);
 bool proc_quiet(const struct proc *p, bool d_is_quiet);
 /* Our own children, pids only; complete, as only we reap them. */
 int proc_own_children(struct proclist *list);
+/* Called for a descendant before its own children are read. */
+typedef void (*visit_fn)(struct proc *p, void *arg);
 /* All descendants of ours, sorted by pid; those of skipped children are left out with them. */
-int proc_walk(struct proclist *list, skip_fn skip);
+int proc_walk(struct proclist *list, skip_fn skip, visit_fn visit, void *arg);
 struct proc *proclist_find(const struct proclist *list, pid_t pid);
 int proclist_add(struct proclist *list, const struct proc *p);
 /* Rows of list for the owner, as many as fit, those for which keep(p) holds. Returns how many were not written. */

@@ -73,13 +73,13 @@ send_one(const struct proc *p, int signo)
 	return 0;
 }
 
-size_t
-tree_refresh(struct tree *tree)
+static size_t
+refresh(struct tree *tree, visit_fn visit, void *arg)
 {
 	pid_t self = getpid();
 	size_t n = 0;
 
-	if (proc_walk(&tree->now, tree->skip) < 0)
+	if (proc_walk(&tree->now, tree->skip, visit, arg) < 0)
 		return tree->now.n;
 	for (size_t i = 0; i < tree->now.n; i++) {
 		struct proc *p = &tree->now.v[i];
@@ -93,6 +93,12 @@ tree_refresh(struct tree *tree)
 	}
 	tree->now.n = n;
 	return n;
+}
+
+size_t
+tree_refresh(struct tree *tree)
+{
+	return refresh(tree, NULL, NULL);
 }
 
 int
@@ -179,6 +185,31 @@ remember(struct tree *tree, const struct proc *p)
 	return 0;
 }
 
+struct freezing {
+	struct tree *tree;
+	bool grew;
+};
+
+/* Stopped as soon as it is met, before its children are read: from then on that list does not grow. */
+static void
+stop_new(struct proc *p, void *arg)
+{
+	struct freezing *f = arg;
+	struct proc *met = proclist_find(&f->tree->seen, p->pid);
+
+	if (met != NULL && met->start == p->start) {
+		p->flags = met->flags;
+		return;
+	}
+	f->grew = true;
+	if (!is_dead(p) && send_one(p, SIGSTOP) < 0 && errno == EPERM)
+		p->flags |= P_DENIED;
+	if (met != NULL)
+		*met = *p;
+	else
+		(void)remember(f->tree, p);
+}
+
 /*
  * A bomb whose children each call setsid(2) outruns any loop that only kills:
  * 198 of 199 were alive after 1.5 s. A stopped process does not fork, so stop
@@ -189,27 +220,13 @@ freeze(struct tree *tree, uint64_t until)
 {
 	tree->seen.n = 0;
 	for (int pass = 0; pass < FREEZE_PASSES && now_ms() < until; pass++) {
-		bool grew = false;
+		struct freezing f = { tree, false };
 
-		if (tree_refresh(tree) == 0)
+		if (refresh(tree, stop_new, &f) == 0)
 			return;
-		for (size_t i = 0; i < tree->now.n; i++) {
-			struct proc p = tree->now.v[i];
-			struct proc *met = proclist_find(&tree->seen, p.pid);
-
-			if (met != NULL && met->start == p.start)
-				continue;
-			grew = true;
-			if (!is_dead(&p) && send_one(&p, SIGSTOP) < 0 && errno == EPERM)
-				p.flags |= P_DENIED;
-			if (met != NULL)
-				*met = p;
-			else if (remember(tree, &p) < 0)
-				return;
-		}
-		if (!grew && all_quiet(tree))
+		if (!f.grew && all_quiet(tree))
 			return;
-		if (!grew)
+		if (!f.grew)
 			pause_us(pass < 8 ? 50 : 500);
 	}
 }
