@@ -42,13 +42,14 @@ describe("owner", () => {
     const t = tag()
     const began = performance.now()
     const { child, said } = owner("block", [["sleep", [t], { deadlineMs: 1500 }]])
-    await until("ready", () => having(t).length === 1, 10_000)
+    await until("ready", () => having(`sleep\0${t}`).length === 1, 10_000)
     const from = performance.now()
-    await until("ended", () => having(t).length === 0)
+    await until("ended", () => having(`sleep\0${t}`).length === 0)
     expect(performance.now() - from).toBeLessThan(1500 + slack)
     expect(performance.now() - began).toBeGreaterThan(1000)
     expect(said()).not.toContain("empty")
     child.kill("SIGKILL")
+    await until("the owner too", () => having(t).length === 0)
   })
 
   for (const [name, mode, end] of [

@@ -15,6 +15,10 @@ export const killBound = 1000
 /** On a machine whose load is not ours to say. */
 export const slack = 1500
 
+/** The sanitizer's build, when that is what is tested. */
+const binary: StartOptions = process.env["SPAWN_SERVER_BINARY"] === undefined ? {} : { binary: process.env["SPAWN_SERVER_BINARY"] }
+export const isSanitized = binary.binary !== undefined
+
 let serial = 0
 const tags: Array<string> = []
 
@@ -85,7 +89,7 @@ export const withServer = (options: StartOptions = {}): { readonly get: () => Sp
   let server: SpawnServer
   let before = 0
   beforeAll(async () => {
-    server = await SpawnServer.start(options)
+    server = await SpawnServer.start({ ...binary, ...options })
   })
   beforeEach(() => {
     before = descriptorCount()
@@ -106,7 +110,7 @@ export const withServer = (options: StartOptions = {}): { readonly get: () => Sp
   return {
     get: () => server,
     restart: async () => {
-      server = await SpawnServer.start(options)
+      server = await SpawnServer.start({ ...binary, ...options })
     }
   }
 }
