@@ -207,7 +207,7 @@ job_expect(struct job *job, uint64_t within_ms)
 {
 	uint64_t at = now_ms() + within_ms;
 
-	job->nudged = false;
+	job->nudged = 0;
 	job->watch_at = at;
 	if (server.watch_at == 0 || at < server.watch_at)
 		server.watch_at = at;

@@ -204,6 +204,20 @@ orphans_round(void)
 	server.backoff = server.backoff >= 16 ? 20 : server.backoff * 2;
 }
 
+/* On a machine that has no time for it a supervisor is late and not hung: it has run since, or waits for its turn. */
+static bool
+is_at_work(struct job *job)
+{
+	struct proc p;
+	bool works;
+
+	if (proc_stat(job->supervisor, &p) < 0)
+		return false;
+	works = p.state == 'R' || p.cpu != job->cpu;
+	job->cpu = p.cpu;
+	return works;
+}
+
 /* A supervisor that is late is sent SIGCONT, in case it was stopped under a tracer; one that stays late is ended. */
 void
 jobs_watch(void)
@@ -222,10 +236,12 @@ jobs_watch(void)
 			job_on_socket(i);
 			if (job->state != JOB_LIVE || job->watch_at == 0 || job->watch_at > now) {
 				/* It was on time. */
-			} else if (!job->nudged) {
+			} else if (job->nudged == 0 || (job->nudged < 4 && is_at_work(job))) {
+				uint8_t nudged = job->nudged;
+
 				(void)kill(job->supervisor, SIGCONT);
 				job_expect(job, server.kill_ms);
-				job->nudged = true;
+				job->nudged = (uint8_t)(nudged + 1);
 			} else {
 				job->lost = LOST_HUNG;
 				job->watch_at = 0;

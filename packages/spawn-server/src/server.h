@@ -20,13 +20,14 @@ struct job {
 	struct slot *slot;
 	uint32_t id;
 	uint32_t grace_ms;
+	uint64_t cpu; /* the supervisor's, when it was nudged */
 	pid_t supervisor; /* 0: reaped */
 	int socket; /* -1: closed */
 	uint8_t state; /* enum job_state: done is when EMPTY was passed on */
 	uint8_t nstages;
 	uint8_t lost; /* enum lost_reason */
 	bool begun;
-	bool nudged; /* it was late and has been sent SIGCONT */
+	uint8_t nudged; /* how often it was late and has been sent SIGCONT */
 	bool terminating;
 	bool given_up; /* it reported what it could not kill */
 	uint16_t nends;
