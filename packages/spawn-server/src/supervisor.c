@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
-#include "supervisor.h"
-
+#include "report.h"
 #include "stage.h"
-#include "sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,43 +23,6 @@
 #define RETRY_MS 500u /* between rounds against what could not be killed */
 #define MANY 256u /* own children from which on waiting is batched */
 
-enum phase { RUNNING, GRACE, KILLING, GIVEN_UP };
-
-struct waited {
-	pid_t pid;
-	int code; /* CLD_* */
-	int status;
-	bool ended;
-	bool reported;
-	struct rusage usage;
-};
-
-static struct {
-	const struct plan *plan;
-	struct slot *slot;
-	struct tree tree;
-	struct proclist own;
-	struct writer out;
-	enum phase phase;
-	int socket; /* -1: the server is gone */
-	int signals;
-	int status;
-	int deadline;
-	uint64_t deadline_at; /* CLOCK_BOOTTIME */
-	uint64_t pending_at; /* the rest CLOCK_MONOTONIC, 0: not set */
-	uint64_t grace_at;
-	uint64_t give_up_at;
-	uint64_t round_at;
-	uint64_t reap_at;
-	uint32_t backoff;
-	uint32_t kill_ms;
-	uint8_t ended;
-	bool begun; /* STARTED was sent */
-	bool failed;
-	struct waited stages[MAX_STAGES];
-} job;
-
-static uint8_t out_buf[PACKET_MAX];
 static uint8_t in_buf[4096];
 
 uint64_t
@@ -87,165 +48,6 @@ close_all_but(int first, const int *keep, size_t n)
 		from = (unsigned int)keep[i] + 1;
 	}
 	(void)syscall(SYS_close_range, from, ~0u, 0);
-}
-
-static void
-flush(void)
-{
-	ssize_t n;
-
-	if (job.socket < 0 || job.out.len == 0) {
-		job.out.len = 0;
-		return;
-	}
-	do
-		n = send(job.socket, job.out.buf, job.out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	/* Full: kept, and more is added to it; what a job has to say is bounded and far below the buffer. */
-	if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
-		return;
-	job.out.len = 0;
-	job.out.full = false;
-}
-
-/* Lists can be long: wait a little for the server rather than lose them. */
-static void
-make_room(void)
-{
-	struct pollfd p = { job.socket, POLLOUT, 0 };
-
-	flush();
-	if (job.out.len > 0 && job.socket >= 0) {
-		(void)poll(&p, 1, 100);
-		flush();
-	}
-}
-
-static size_t
-begin(enum frame_kind kind)
-{
-	size_t mark = wr_begin(&job.out, kind);
-
-	wr_u32(&job.out, job.plan->id);
-	return mark;
-}
-
-static void
-say(enum frame_kind kind)
-{
-	wr_end(&job.out, begin(kind));
-}
-
-static void
-say_result(uint32_t token, int error)
-{
-	size_t mark = begin(F_RESULT);
-
-	wr_u32(&job.out, token);
-	wr_u32(&job.out, (uint32_t)error);
-	wr_end(&job.out, mark);
-}
-
-static void
-say_processes(enum frame_kind kind, uint32_t token)
-{
-	size_t from = 0, left;
-
-	do {
-		size_t mark, last;
-
-		make_room();
-		mark = begin(kind);
-		wr_u32(&job.out, token);
-		last = job.out.len;
-		wr_u8(&job.out, 1);
-		left = wr_processes(&job.out, &job.tree.now, &from);
-		if (left > 0 && last < job.out.len)
-			job.out.buf[last] = 0;
-		wr_end(&job.out, mark);
-	} while (left > 0 && job.out.len <= PACKET_MAX / 2 + PACKET_MAX / 4 && job.socket >= 0);
-	flush();
-}
-
-static void
-say_started(bool pending)
-{
-	size_t mark = begin(F_STARTED);
-
-	wr_u32(&job.out, (uint32_t)getpid());
-	wr_u8(&job.out, pending ? 1 : 0);
-	wr_u8(&job.out, job.plan->nstages);
-	for (uint8_t i = 0; i < job.plan->nstages; i++)
-		wr_u32(&job.out, (uint32_t)job.stages[i].pid);
-	wr_end(&job.out, mark);
-	job.begun = true;
-	job.pending_at = 0;
-}
-
-static void
-say_failed(uint8_t stage, uint8_t step, int error, bool exists, const char *path, size_t len)
-{
-	size_t mark = begin(F_FAILED);
-
-	wr_u8(&job.out, stage);
-	wr_u8(&job.out, step);
-	wr_u32(&job.out, (uint32_t)error);
-	wr_u8(&job.out, exists ? 1 : 0);
-	wr_str(&job.out, path, len);
-	wr_end(&job.out, mark);
-	job.failed = true;
-	job.begun = true;
-	job.pending_at = 0;
-}
-
-static uint64_t
-micros(struct timeval t)
-{
-	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
-}
-
-static void
-say_exit(uint8_t index)
-{
-	struct waited *s = &job.stages[index];
-	const struct rusage *u = &s->usage;
-	size_t mark;
-
-	if (s->reported || !job.begun || job.failed)
-		return;
-	s->reported = true;
-	mark = begin(F_EXIT);
-	wr_u8(&job.out, index);
-	wr_u8(&job.out, s->code == CLD_EXITED ? 0 : 1);
-	wr_u8(&job.out, s->code == CLD_DUMPED ? 1 : 0);
-	wr_u32(&job.out, (uint32_t)s->status);
-	wr_u64(&job.out, micros(u->ru_utime));
-	wr_u64(&job.out, micros(u->ru_stime));
-	wr_u64(&job.out, (uint64_t)u->ru_maxrss * 1024u);
-	wr_u64(&job.out, (uint64_t)u->ru_minflt);
-	wr_u64(&job.out, (uint64_t)u->ru_majflt);
-	wr_u64(&job.out, (uint64_t)u->ru_nvcsw);
-	wr_u64(&job.out, (uint64_t)u->ru_nivcsw);
-	wr_end(&job.out, mark);
-}
-
-static void
-say_exits(void)
-{
-	for (uint8_t i = 0; i < job.plan->nstages; i++) {
-		if (job.stages[i].ended)
-			say_exit(i);
-	}
-}
-
-static void
-say_stop(uint8_t index, int code, int status)
-{
-	size_t mark = begin(code == CLD_CONTINUED ? F_CONTINUED : F_STOPPED);
-
-	wr_u8(&job.out, index);
-	wr_u32(&job.out, (uint32_t)status);
-	wr_end(&job.out, mark);
 }
 
 /* The raw call, as libc's leaves out the usage; WNOWAIT works with it. See waitid(2). */
@@ -771,10 +573,9 @@ supervisor_main(struct supervisor_setup *setup)
 
 	job.plan = setup->plan;
 	job.slot = setup->slot;
-	job.socket = setup->socket;
+	report_to(setup->socket);
 	job.status = job.deadline = job.signals = -1;
 	job.kill_ms = setup->kill_ms;
-	job.out = (struct writer){ out_buf, 0, sizeof out_buf, false };
 	/* Not in the server's group, and the one to whom orphans of the job come. */
 	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		_exit(1);
