@@ -191,6 +191,11 @@ export class Job {
     this.#server.tell("kill", this, 0, 0)
   }
 
+  /** Continues a stopped job; one of the foreground gets the terminal and its modes again. */
+  resume(): void {
+    this.#server.tell("resume", this, 0, 0)
+  }
+
   /** Moves the deadline; without one it does nothing. Rejects with `ESRCH` once termination has begun. */
   extendDeadline(byMs: number): Promise<void> {
     return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs)))).then(() => undefined)

@@ -257,9 +257,10 @@ export class SpawnServer {
   }
 
   /** @internal */
-  tell(what: "terminate" | "kill", job: Job, signal: number, graceMs: number): void {
+  tell(what: "terminate" | "kill" | "resume", job: Job, signal: number, graceMs: number): void {
     if (this.#lost !== undefined || job.isEmpty) return
     if (what === "kill") this.#send(this.#writer.begin(Kind.Kill).u32(job.id))
+    else if (what === "resume") this.#send(this.#writer.begin(Kind.Resume).u32(job.id))
     else this.#send(this.#writer.begin(Kind.Terminate).u32(job.id).u8(signal).u32(Math.ceil(graceMs)))
   }
 

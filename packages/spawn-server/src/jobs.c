@@ -145,6 +145,8 @@ fork_supervisor(struct job *job, struct plan *plan)
 	setup.socket = sockets[1];
 	setup.null_fd = server.null_fd;
 	setup.done = server.done;
+	setup.tty = job->foreground ? server.tty : -1;
+	setup.owner_group = server.owner_group;
 	pid = fork_into(server.cgroup);
 	/* The child has no job table: not even to store into, see own_memory. */
 	if (pid == 0)
@@ -179,6 +181,12 @@ job_start(struct plan *plan)
 	job->nstages = plan->nstages;
 	job->grace_ms = plan->grace_ms;
 	job->deadline_at = plan->deadline_ms == 0 ? 0 : boot_ms() + plan->deadline_ms;
+	if ((plan->flags & JOB_FOREGROUND) != 0) {
+		if (server.tty < 0)
+			server.tty = term_open();
+		/* In advance: if the supervisor is lost, it is us who give the terminal back. */
+		job->foreground = term_has_foreground(server.tty, server.owner_group) && tcgetattr(server.tty, &server.modes) == 0;
+	}
 	if (job->deadline_at != 0)
 		job_expect(job, plan->deadline_ms + server.slack_ms);
 	for (; made < plan->npipes; made++) {
@@ -347,8 +355,9 @@ may_be_dropped(uint16_t kind)
 	return kind == F_STOPPED || kind == F_CONTINUED || kind == F_PROCESSES;
 }
 
+/* One packet, as the next would wake us anyway; all of them where nothing will. */
 void
-job_on_socket(uint32_t index)
+job_on_socket(uint32_t index, bool all)
 {
 	struct job *job;
 
@@ -373,8 +382,11 @@ job_on_socket(uint32_t index)
 			if (good && !(may_be_dropped(kind) && out_is_full()))
 				wr_bytes(&server.out, frame, (size_t)(r.p - frame));
 		}
-		if (n > 0 && good)
+		if (n > 0 && good) {
+			if (!all)
+				return;
 			continue;
+		}
 		/* Its end, or it has gone mad: then it is ended, and reap_children sees to its job. */
 		(void)close(job->socket);
 		job->socket = -1;

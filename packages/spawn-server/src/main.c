@@ -67,6 +67,7 @@ main(int argc, char **argv)
 		perror("effect-process spawn server: /dev/null");
 		return 1;
 	}
+	server.owner_group = getpgrp();
 	/* Out of the owner's group, so that a Ctrl-C there does not reach us; not out of its session, which has the terminal. */
 	if (setpgid(0, 0) < 0 && getpgrp() != getpid())
 		return 1;

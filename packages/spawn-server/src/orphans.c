@@ -62,6 +62,8 @@ lose(struct job *job)
 
 	if (leader > 1)
 		(void)kill(-leader, SIGKILL);
+	if (job->foreground && server.control >= 0)
+		(void)term_give(server.tty, leader, server.owner_group, &server.modes);
 	if (job->lost == 0)
 		job->lost = LOST_DIED;
 	job->watch_at = 0;
@@ -73,7 +75,7 @@ static void
 supervisor_ended(struct job *job)
 {
 	/* What it said last is still in the socket. */
-	job_on_socket((uint32_t)(job - server.jobs));
+	job_on_socket((uint32_t)(job - server.jobs), true);
 	if (job->state != JOB_DONE)
 		lose(job);
 	job->supervisor = 0;
@@ -233,7 +235,7 @@ jobs_watch(void)
 			continue;
 		if (job->watch_at <= now) {
 			/* What it has to say may lie in its socket, if it is us who are late. */
-			job_on_socket(i);
+			job_on_socket(i, true);
 			if (job->state != JOB_LIVE || job->watch_at == 0 || job->watch_at > now) {
 				/* It was on time. */
 			} else if (job->nudged == 0 || (job->nudged < 4 && is_at_work(job))) {

@@ -4,6 +4,7 @@
 
 #include "supervisor.h"
 #include "sweep.h"
+#include "term.h"
 
 enum phase { RUNNING, GRACE, KILLING, GIVEN_UP };
 
@@ -38,6 +39,12 @@ struct supervised {
 	uint8_t ended;
 	bool begun; /* STARTED was sent */
 	bool failed;
+	bool suspended; /* stopped from the terminal, which the owner has meanwhile */
+	int tty; /* -1: not ours to give */
+	pid_t owner_group;
+	uint64_t deadline_left; /* while suspended */
+	struct termios modes_before;
+	struct termios modes_of_job;
 	struct waited stages[MAX_STAGES];
 };
 

@@ -261,6 +261,11 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		job->deadline_at += ms;
 		job_expect(job, (job->deadline_at > now ? job->deadline_at - now : 0) + server.slack_ms);
 	}
+	/* The time it was stopped is not counted, and how long that was only the supervisor knows: one deadline more. */
+	if (kind == F_RESUME && job->deadline_at != 0 && !job->terminating) {
+		job->watch_at = 0;
+		job->deadline_at = 0;
+	}
 	job_command(job, frame, len);
 	return true;
 }
@@ -308,6 +313,7 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 	case F_SIGNAL:
 	case F_TERMINATE:
 	case F_KILL:
+	case F_RESUME:
 	case F_EXTEND:
 	case F_LIST:
 		return on_job_frame(kind, r, frame, len);
@@ -450,7 +456,7 @@ server_run(void)
 {
 	uint32_t features;
 
-	server.cgroup = server.done = server.hello_ends[0] = server.hello_ends[1] = -1;
+	server.tty = server.cgroup = server.done = server.hello_ends[0] = server.hello_ends[1] = -1;
 	if (set_up() < 0) {
 		perror("effect-process spawn server: setting up");
 		_exit(1);
@@ -470,7 +476,7 @@ server_run(void)
 			else if (who == ON_SIGNALS)
 				on_signals();
 			else
-				job_on_socket((uint32_t)(who - ON_JOBS));
+				job_on_socket((uint32_t)(who - ON_JOBS), false);
 		}
 		jobs_watch();
 		orphans_round();

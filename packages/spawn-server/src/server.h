@@ -5,6 +5,7 @@
 #include "plan.h"
 #include "supervisor.h"
 #include "sweep.h"
+#include "term.h"
 
 #define MAX_JOBS 32768u
 #define MAX_OWNER_ENDS 96
@@ -29,6 +30,7 @@ struct job {
 	bool begun;
 	uint8_t nudged; /* how often it was late and has been sent SIGCONT */
 	bool terminating;
+	bool foreground;
 	bool given_up; /* it reported what it could not kill */
 	uint16_t nends;
 	int ends[MAX_OWNER_ENDS]; /* the owner's ends of the pipes, until it says that it has opened them */
@@ -52,6 +54,9 @@ struct server {
 	int signals;
 	int null_fd;
 	int cgroup; /* directory that supervisors are cloned into; -1: none */
+	int tty; /* the controlling terminal, opened for the first job that wants it; -1: not yet or none */
+	pid_t owner_group;
+	struct termios modes; /* before the latest job in the foreground */
 	int done; /* writing end of the pipe that every supervisor holds */
 	int hello_ends[2]; /* probe and done pipe, until the owner has opened them */
 	bool greeted;
@@ -69,7 +74,7 @@ void job_start(struct plan *plan);
 void job_opened(struct job *job);
 void job_command(struct job *job, const uint8_t *frame, size_t len);
 void job_expect(struct job *job, uint64_t within_ms);
-void job_on_socket(uint32_t index);
+void job_on_socket(uint32_t index, bool all);
 void job_free_if_over(struct job *job);
 /* orphans.c */
 void reap_children(void);

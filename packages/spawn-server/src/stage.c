@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -293,6 +294,12 @@ start_child(void *arg)
 	done = raw2(SYS_setpgid, 0, c->pgid);
 	if (done < 0)
 		fail(c, STEP_FORK, done, "", false);
+	/* Here and not only by the supervisor, lest the program reads before it may; SIGTTOU is still blocked. */
+	if (c->index == 0 && c->start->tty >= 0) {
+		int group = (int)raw0(SYS_getpid);
+
+		(void)raw3(SYS_ioctl, c->start->tty, TIOCSPGRP, &group);
+	}
 	/*
 	 * All 64 signals in one mask, which libc would not let us, and before anything that may block: a FIFO nobody
 	 * opens must be left on SIGTERM. Dispositions have been default since the server began.

@@ -25,6 +25,7 @@ struct start {
 	const struct rlimit *open_files; /* to give back what the server raised for itself; NULL: nothing */
 	int null_fd;
 	int status_fd;
+	int tty; /* to be taken by the leader before it runs; -1: not wanted */
 	int base; /* every descriptor from which a stage's are made is at or above it, every one asked for below */
 	pid_t supervisor;
 };

@@ -59,6 +59,60 @@ wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
 }
 
 static void
+arm_deadline(uint64_t at)
+{
+	struct itimerspec t = { .it_value = { (time_t)(at / 1000u), (long)(at % 1000u) * 1000000L } };
+
+	if (job.deadline >= 0)
+		(void)timerfd_settime(job.deadline, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+/* Stopped in the foreground: the terminal goes back to the owner, who stops as well, as a shell would expect. */
+static void
+suspend(void)
+{
+	if (job.tty < 0 || job.suspended || job.phase != RUNNING)
+		return;
+	if (tcgetattr(job.tty, &job.modes_of_job) < 0 || !term_give(job.tty, job.tree.pgid, job.owner_group, &job.modes_before))
+		return;
+	job.suspended = true;
+	if (job.deadline >= 0) {
+		uint64_t now = boot_ms();
+
+		job.deadline_left = job.deadline_at > now ? job.deadline_at - now : 1;
+		arm_deadline(0);
+	}
+}
+
+static void
+resume(void)
+{
+	if (job.suspended && term_has_foreground(job.tty, job.owner_group)) {
+		(void)tcsetattr(job.tty, TCSADRAIN, &job.modes_of_job);
+		(void)tcsetpgrp(job.tty, job.tree.pgid);
+	}
+	if (job.suspended && job.deadline >= 0) {
+		job.deadline_at = boot_ms() + job.deadline_left;
+		arm_deadline(job.deadline_at);
+	}
+	job.suspended = false;
+	(void)kill(-job.tree.pgid, SIGCONT);
+}
+
+/* Every stage has exited. A program that was killed had no chance to set the modes right; what stty(1) set stays. */
+static void
+return_terminal(void)
+{
+	bool died = false;
+
+	for (uint8_t i = 0; i < job.plan->nstages; i++)
+		died = died || job.stages[i].code != CLD_EXITED;
+	if (job.tty >= 0 && !job.suspended && job.socket >= 0)
+		(void)term_give(job.tty, job.tree.pgid, job.owner_group, died ? &job.modes_before : NULL);
+	job.tty = -1;
+}
+
+static void
 wait_stage(uint8_t index)
 {
 	struct waited *s = &job.stages[index];
@@ -78,12 +132,16 @@ wait_stage(uint8_t index)
 			break;
 		if (wait_one(s->pid, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL) < 0 || info.si_pid == 0)
 			return;
+		if (info.si_code == CLD_STOPPED)
+			suspend();
 		say_stop(index, info.si_code, info.si_status);
 	}
 	s->code = info.si_code;
 	s->status = info.si_status;
 	s->ended = true;
 	job.ended++;
+	if (job.ended == job.plan->nstages)
+		return_terminal();
 	say_exit(index);
 	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
 	if (index > 0)
@@ -269,15 +327,6 @@ signal_job(int signo, bool leader_only)
 	return 0;
 }
 
-static void
-set_deadline(void)
-{
-	struct itimerspec t = { .it_value = { (time_t)(job.deadline_at / 1000u), (long)(job.deadline_at % 1000u) * 1000000L } };
-
-	if (timerfd_settime(job.deadline, TFD_TIMER_ABSTIME, &t, NULL) < 0)
-		terminate(job.plan->kill_signal, job.plan->grace_ms);
-}
-
 static int
 extend_deadline(uint64_t ms)
 {
@@ -286,7 +335,9 @@ extend_deadline(uint64_t ms)
 	if (job.phase != RUNNING)
 		return ESRCH;
 	job.deadline_at += ms;
-	set_deadline();
+	job.deadline_left += ms;
+	if (!job.suspended)
+		arm_deadline(job.deadline_at);
 	return 0;
 }
 
@@ -318,6 +369,9 @@ on_command(uint16_t kind, struct reader *body)
 		say_result(token, signal_job(signo, rd_u8(body) == 1) < 0 ? errno : 0);
 		return;
 	}
+	case F_RESUME:
+		resume();
+		return;
 	case F_EXTEND:
 		token = rd_u32(body);
 		say_result(token, extend_deadline(rd_u64(body)));
@@ -479,13 +533,15 @@ by_number(const void *a, const void *b)
 static int
 keep_own(struct supervisor_setup *setup, int base)
 {
-	int own[2 * MAX_PIPES + 3];
-	int *places[2 * MAX_PIPES + 3];
+	int own[2 * MAX_PIPES + 4];
+	int *places[2 * MAX_PIPES + 4];
 	size_t n = 0;
 
 	places[n++] = &setup->socket;
 	places[n++] = &setup->null_fd;
 	places[n++] = &setup->done;
+	if (setup->tty >= 0)
+		places[n++] = &setup->tty;
 	for (uint16_t i = 0; i < setup->plan->npipes; i++) {
 		if (setup->read_end[i] >= 0)
 			places[n++] = &setup->read_end[i];
@@ -521,7 +577,7 @@ let_go(struct supervisor_setup *setup)
 static void
 start_stages(struct supervisor_setup *setup)
 {
-	struct start start = { setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, 0, getpid() };
+	struct start start = { setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1, 0, getpid() };
 	int status[2];
 
 	start.base = (int)setup->plan->max_fd + 1;
@@ -533,6 +589,11 @@ start_stages(struct supervisor_setup *setup)
 	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
 		say_failed(0, STEP_FORK, errno, false, "", 0);
 		return;
+	}
+	if (setup->tty >= 0 && term_has_foreground(setup->tty, setup->owner_group)
+		&& tcgetattr(setup->tty, &job.modes_before) == 0) {
+		job.tty = start.tty = setup->tty;
+		job.owner_group = setup->owner_group;
 	}
 	job.status = status[0];
 	start.status_fd = status[1];
@@ -574,7 +635,7 @@ supervisor_main(struct supervisor_setup *setup)
 	job.plan = setup->plan;
 	job.slot = setup->slot;
 	report_to(setup->socket);
-	job.status = job.deadline = job.signals = -1;
+	job.status = job.deadline = job.signals = job.tty = -1;
 	job.kill_ms = setup->kill_ms;
 	/* Not in the server's group, and the one to whom orphans of the job come. */
 	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -593,7 +654,7 @@ supervisor_main(struct supervisor_setup *setup)
 		if (job.deadline < 0)
 			say_failed(0, STEP_FORK, errno, false, "", 0);
 		else
-			set_deadline();
+			arm_deadline(job.deadline_at);
 	}
 	if (job.failed) {
 		job.pending_at = 0;

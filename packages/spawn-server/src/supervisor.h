@@ -23,6 +23,8 @@ struct supervisor_setup {
 	uint32_t kill_ms;
 	int socket;
 	int null_fd;
+	int tty; /* -1: the job does not get it */
+	pid_t owner_group;
 	int done; /* writing end of a pipe that all supervisors hold, and never write to */
 	int read_end[MAX_PIPES]; /* the stages' ends; -1: none */
 	int write_end[MAX_PIPES];

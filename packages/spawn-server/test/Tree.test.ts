@@ -137,10 +137,10 @@ describe("tree", () => {
   it("12: a stopped supervisor goes on, and so do deadlines", async () => {
     const t = tag()
     const began = performance.now()
-    const r = await sh(get(), `sleep ${t} & kill -STOP $PPID; exec sleep ${t}`, { deadlineMs: 500 })
+    const r = await sh(get(), `sleep ${t} & kill -STOP $PPID; exec sleep ${t}`, { deadlineMs: 1500 })
     await alive(t, 2)
     expect(await r.job.empty()).toBe(true)
-    expect(performance.now() - began).toBeLessThan(500 + killBound + slack)
+    expect(performance.now() - began).toBeLessThan(1500 + killBound + slack)
     expect(r.events.some((event) => event.type === "deadline")).toBe(true)
     await r.ended
   })
