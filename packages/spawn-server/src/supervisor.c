@@ -577,10 +577,12 @@ let_go(struct supervisor_setup *setup)
 static void
 start_stages(struct supervisor_setup *setup)
 {
-	struct start start = { setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1, 0, getpid() };
+	/* Static: a stage in our memory reads it until its execve(2), which may be long after we have returned. */
+	static struct start start;
 	int status[2];
 
-	start.base = (int)setup->plan->max_fd + 1;
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1,
+		(int)setup->plan->max_fd + 1, getpid() };
 	if (keep_own(setup, start.base) < 0) {
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
 		return;
