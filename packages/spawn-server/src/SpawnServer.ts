@@ -313,11 +313,10 @@ export class SpawnServer {
   }
 
   #onFrame(kind: number, body: Reader): void {
+    // Whatever it says, it lives: an answer may be queued behind two thousand others.
+    this.#pingsOut = 0
     if (kind === Kind.Welcome) return this.#onWelcome(body)
-    if (kind === Kind.Pong) {
-      this.#pingsOut = 0
-      return
-    }
+    if (kind === Kind.Pong) return
     if (kind === Kind.Error) {
       this.#lastWords = body.string()
       return

@@ -65,4 +65,11 @@ void make_room(void);
 /* Before anything is said. */
 void report_to(int socket);
 
+/* foreground.c: a job that has the terminal. */
+void foreground_stopped(void);
+void foreground_resume(void);
+void foreground_ended(void);
+/* CLOCK_BOOTTIME in ms; 0: not at all. */
+void arm_deadline(uint64_t at);
+
 #endif

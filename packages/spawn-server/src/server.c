@@ -19,6 +19,8 @@
 #define IN_MAX (FRAME_MAX + FRAME_HEADER)
 #define ARENA_MAX (2u * FRAME_MAX + (1u << 20))
 #define BIG (256u << 10)
+#define READ_AT_ONCE (64u << 10) /* small, as every page that is touched here is copied by a fork */
+#define FRAMES_AT_ONCE 16 /* then all others have their turn: two thousand requests may come in one go */
 #define ON_CONTROL 0u
 #define ON_SIGNALS 1u
 #define ON_JOBS 2u
@@ -29,6 +31,7 @@ static struct {
 	uint8_t *buf;
 	size_t start;
 	size_t end;
+	bool more; /* complete frames may be left */
 } in;
 static struct arena arena;
 static struct plan plan;
@@ -325,14 +328,19 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 static void
 on_frames(uint32_t features)
 {
-	for (;;) {
+	in.more = false;
+	for (int n = 0;; n++) {
 		struct reader r = { in.buf + in.start, in.buf + in.end, false }, body;
 		uint8_t *frame = r.p;
 		uint16_t kind = 0;
 		int got;
 
-		if (server.control < 0 || out_is_full())
+		if (server.control < 0)
 			return;
+		if (n == FRAMES_AT_ONCE || out_is_full()) {
+			in.more = true;
+			return;
+		}
 		got = rd_frame(&r, FRAME_MAX, &kind, &body);
 		if (got == 0)
 			break;
@@ -363,16 +371,19 @@ on_frames(uint32_t features)
 static void
 on_control(uint32_t features)
 {
+	size_t room;
 	ssize_t n;
 
-	if (server.control < 0 || out_is_full())
+	/* What is here comes first; the socket stays readable. */
+	if (server.control < 0 || out_is_full() || in.more)
 		return;
 	if (in.end == IN_MAX) {
 		die_soon("a frame of impossible length");
 		return;
 	}
+	room = IN_MAX - in.end;
 	do
-		n = recv(server.control, in.buf + in.end, IN_MAX - in.end, MSG_DONTWAIT);
+		n = recv(server.control, in.buf + in.end, room < READ_AT_ONCE ? room : READ_AT_ONCE, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -401,6 +412,8 @@ next_timeout(void)
 {
 	uint64_t at = UINT64_MAX, now = now_ms();
 
+	if (in.more && server.control >= 0 && !out_is_full())
+		return 0;
 	if (server.watch_at != 0)
 		at = server.watch_at;
 	if (server.orphans_since != 0 && server.round_at < at)
@@ -481,8 +494,8 @@ server_run(void)
 		jobs_watch();
 		orphans_round();
 		flush_out();
-		/* Frames that waited for the owner to read. */
-		if (in.end > in.start && server.control >= 0 && !out_is_full())
+		/* Frames that waited for others, or for the owner to read. */
+		if (in.more && server.control >= 0 && !out_is_full())
 			on_frames(features);
 		flush_out();
 		update_interest();

@@ -25,91 +25,12 @@
 
 static uint8_t in_buf[4096];
 
-uint64_t
-boot_ms(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_BOOTTIME, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
-void
-close_all_but(int first, const int *keep, size_t n)
-{
-	unsigned int from = (unsigned int)first;
-
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < first || (unsigned int)keep[i] < from)
-			continue;
-		if ((unsigned int)keep[i] > from)
-			(void)syscall(SYS_close_range, from, (unsigned int)keep[i] - 1, 0);
-		from = (unsigned int)keep[i] + 1;
-	}
-	(void)syscall(SYS_close_range, from, ~0u, 0);
-}
-
 /* The raw call, as libc's leaves out the usage; WNOWAIT works with it. See waitid(2). */
 static int
 wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
 {
 	memset(info, 0, sizeof *info);
 	return (int)syscall(SYS_waitid, P_PID, pid, info, options, usage);
-}
-
-static void
-arm_deadline(uint64_t at)
-{
-	struct itimerspec t = { .it_value = { (time_t)(at / 1000u), (long)(at % 1000u) * 1000000L } };
-
-	if (job.deadline >= 0)
-		(void)timerfd_settime(job.deadline, TFD_TIMER_ABSTIME, &t, NULL);
-}
-
-/* Stopped in the foreground: the terminal goes back to the owner, who stops as well, as a shell would expect. */
-static void
-suspend(void)
-{
-	if (job.tty < 0 || job.suspended || job.phase != RUNNING)
-		return;
-	if (tcgetattr(job.tty, &job.modes_of_job) < 0 || !term_give(job.tty, job.tree.pgid, job.owner_group, &job.modes_before))
-		return;
-	job.suspended = true;
-	if (job.deadline >= 0) {
-		uint64_t now = boot_ms();
-
-		job.deadline_left = job.deadline_at > now ? job.deadline_at - now : 1;
-		arm_deadline(0);
-	}
-}
-
-static void
-resume(void)
-{
-	if (job.suspended && term_has_foreground(job.tty, job.owner_group)) {
-		(void)tcsetattr(job.tty, TCSADRAIN, &job.modes_of_job);
-		(void)tcsetpgrp(job.tty, job.tree.pgid);
-	}
-	if (job.suspended && job.deadline >= 0) {
-		job.deadline_at = boot_ms() + job.deadline_left;
-		arm_deadline(job.deadline_at);
-	}
-	job.suspended = false;
-	(void)kill(-job.tree.pgid, SIGCONT);
-}
-
-/* Every stage has exited. A program that was killed had no chance to set the modes right; what stty(1) set stays. */
-static void
-return_terminal(void)
-{
-	bool died = false;
-
-	for (uint8_t i = 0; i < job.plan->nstages; i++)
-		died = died || job.stages[i].code != CLD_EXITED;
-	if (job.tty >= 0 && !job.suspended && job.socket >= 0)
-		(void)term_give(job.tty, job.tree.pgid, job.owner_group, died ? &job.modes_before : NULL);
-	job.tty = -1;
 }
 
 static void
@@ -133,7 +54,7 @@ wait_stage(uint8_t index)
 		if (wait_one(s->pid, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL) < 0 || info.si_pid == 0)
 			return;
 		if (info.si_code == CLD_STOPPED)
-			suspend();
+			foreground_stopped();
 		say_stop(index, info.si_code, info.si_status);
 	}
 	s->code = info.si_code;
@@ -141,7 +62,7 @@ wait_stage(uint8_t index)
 	s->ended = true;
 	job.ended++;
 	if (job.ended == job.plan->nstages)
-		return_terminal();
+		foreground_ended();
 	say_exit(index);
 	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
 	if (index > 0)
@@ -370,7 +291,7 @@ on_command(uint16_t kind, struct reader *body)
 		return;
 	}
 	case F_RESUME:
-		resume();
+		foreground_resume();
 		return;
 	case F_EXTEND:
 		token = rd_u32(body);
@@ -517,60 +438,6 @@ loop(void)
 		if (timeout >= 0)
 			on_time();
 		flush();
-	}
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/*
- * Forked without exec, we have a copy of everything the server has open, other
- * jobs' pipes above all: keep our own, at or above base, and close the rest.
- */
-static int
-keep_own(struct supervisor_setup *setup, int base)
-{
-	int own[2 * MAX_PIPES + 4];
-	int *places[2 * MAX_PIPES + 4];
-	size_t n = 0;
-
-	places[n++] = &setup->socket;
-	places[n++] = &setup->null_fd;
-	places[n++] = &setup->done;
-	if (setup->tty >= 0)
-		places[n++] = &setup->tty;
-	for (uint16_t i = 0; i < setup->plan->npipes; i++) {
-		if (setup->read_end[i] >= 0)
-			places[n++] = &setup->read_end[i];
-		if (setup->write_end[i] >= 0)
-			places[n++] = &setup->write_end[i];
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (*places[i] < base) {
-			int moved = fcntl(*places[i], F_DUPFD_CLOEXEC, base);
-
-			if (moved < 0)
-				return -1;
-			*places[i] = moved;
-		}
-		own[i] = *places[i];
-	}
-	qsort(own, n, sizeof own[0], by_number);
-	close_all_but(3, own, n);
-	return 0;
-}
-
-static void
-let_go(struct supervisor_setup *setup)
-{
-	for (uint16_t i = 0; i < setup->plan->npipes; i++) {
-		if (setup->read_end[i] >= 0)
-			(void)close(setup->read_end[i]);
-		if (setup->write_end[i] >= 0)
-			(void)close(setup->write_end[i]);
 	}
 }
 

@@ -33,6 +33,10 @@ struct supervisor_setup {
 _Noreturn void supervisor_main(struct supervisor_setup *setup);
 /* Descriptors that only the sanitizer or the shell that started us knows: everything from first on that is not in keep (sorted). */
 void close_all_but(int first, const int *keep, size_t n);
+/* Keeps what is ours in a new supervisor, at or above base, and closes the rest. */
+int keep_own(struct supervisor_setup *setup, int base);
+/* Closes the stages' ends of the pipes, once the stages have them. */
+void let_go(struct supervisor_setup *setup);
 uint64_t boot_ms(void);
 
 #endif
