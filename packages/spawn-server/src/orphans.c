@@ -200,6 +200,7 @@ orphans_round(void)
 	now = now_ms();
 	if (!server.orphans_reported && now >= server.orphans_since + server.kill_ms) {
 		server.orphans_reported = true;
+		tree_mark_denied(&server.orphans);
 		settle_lost(false);
 	}
 	server.round_at = now + (server.orphans_reported ? RETRY_MS : server.backoff);

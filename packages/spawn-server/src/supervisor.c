@@ -153,8 +153,10 @@ kill_round(void)
 	now = now_ms();
 	if (job.phase == KILLING && now >= job.give_up_at) {
 		job.phase = GIVEN_UP;
-		if (tree_refresh(&job.tree) > 0)
+		if (tree_refresh(&job.tree) > 0) {
+			tree_mark_denied(&job.tree);
 			say_processes(F_UNKILLABLE, 0);
+		}
 	}
 	if (job.phase == GIVEN_UP) {
 		/* Whoever could be told of a later end is gone: what we leave goes to init. */

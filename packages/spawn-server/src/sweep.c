@@ -144,6 +144,15 @@ tree_signal(struct tree *tree, int signo, bool and_continue)
 	return -1;
 }
 
+void
+tree_mark_denied(struct tree *tree)
+{
+	for (size_t i = 0; i < tree->now.n; i++) {
+		if (kill(tree->now.v[i].pid, 0) < 0 && errno == EPERM)
+			tree->now.v[i].flags |= P_DENIED;
+	}
+}
+
 static bool
 has_child(const struct proclist *list, pid_t pid)
 {

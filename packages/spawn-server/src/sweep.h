@@ -20,6 +20,8 @@ size_t tree_refresh(struct tree *tree);
  * Returns 0, or -1 with ESRCH (nobody was there) or EPERM (nobody could be signalled).
  */
 int tree_signal(struct tree *tree, int signo, bool and_continue);
+/* Before reporting who is left: marks those that we may not signal. */
+void tree_mark_denied(struct tree *tree);
 /* One round of SIGKILL, freezing first what could get away. Returns how many are left, zombies that we may reap included. */
 size_t tree_kill(struct tree *tree, uint64_t until_ms);
 
