@@ -478,6 +478,7 @@ server_run(void)
 	for (;;) {
 		struct epoll_event events[64];
 		int n = epoll_wait(server.epoll, events, 64, next_timeout());
+		bool signalled = false;
 
 		if (n < 0 && errno != EINTR)
 			_exit(1);
@@ -487,9 +488,14 @@ server_run(void)
 			if (who == ON_CONTROL)
 				on_control(features);
 			else if (who == ON_SIGNALS)
-				on_signals();
+				signalled = true;
 			else
-				job_on_socket((uint32_t)(who - ON_JOBS), false);
+				job_on_socket((uint32_t)(who - ON_JOBS), (events[i].events & EPOLLHUP) != 0);
+		}
+		/* What the owner waits for goes out before the dead are seen to. */
+		if (signalled) {
+			flush_out();
+			on_signals();
 		}
 		jobs_watch();
 		orphans_round();

@@ -87,12 +87,12 @@ describe("tree", () => {
         stdout: "ignore",
         stderr: "ignore"
       })
-      await until("many", () => having(t).length > 150)
+      await until("many", () => having(t).length > 150, 40_000)
       const took = await release(r)
       expect(having(t)).toEqual([])
       expect(took).toBeGreaterThanOrEqual(grace - 5)
       expect(took).toBeLessThan(grace + (kind === "" ? 100 : 500) + slack)
-    })
+    }, 60_000)
   }
 
   it("10: the leader killed from outside while a grandchild lives", async () => {
