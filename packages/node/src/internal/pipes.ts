@@ -1,0 +1,138 @@
+/** The owner's ends of a child's pipes, over the sockets that `node:child_process` makes. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type InputPipe, type OutputPipe, PipeFailure } from "effect-process/Engine"
+import * as fs from "node:fs"
+import type { Socket } from "node:net"
+import { errnoOf } from "./preflight.ts"
+
+/** What a socket of a child can hold at the most: net.core.wmem_max is 208 KiB where nobody raised it. */
+const cutBound = 4 * 1024 * 1024
+
+/** What the other side's going looks like, which is no failure. */
+const goneErrnos: ReadonlySet<string> = new Set([
+  "EPIPE",
+  "ECONNRESET",
+  "ECANCELED",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_WRITE_AFTER_END",
+  "ERR_STREAM_PREMATURE_CLOSE"
+])
+
+/** Node has no public name for the descriptor of a pipe that it made itself. */
+const descriptorOf = (socket: Socket): number | undefined => {
+  const handle = "_handle" in socket ? socket._handle : undefined
+  const fd = typeof handle === "object" && handle !== null && "fd" in handle ? handle.fd : undefined
+  return typeof fd === "number" && fd >= 0 ? fd : undefined
+}
+
+export class SocketOutput implements OutputPipe {
+  private readonly socket: Socket
+  private readonly taken: Array<Buffer> = []
+  private ended = false
+  private failed: PipeFailure | undefined
+  private wake: (() => void) | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    // Attached at once: Node throws away what a stream without a reader holds when the process exits.
+    socket.on("readable", () => this.wake?.())
+    socket.on("end", () => this.finish())
+    socket.on("close", () => this.finish())
+    socket.on("error", (error) => {
+      const errno = errnoOf(error)
+      if (!goneErrnos.has(errno)) this.failed = new PipeFailure({ errno })
+      this.finish()
+    })
+  }
+
+  private finish(): void {
+    this.ended = true
+    this.wake?.()
+  }
+
+  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+    const chunk: Buffer | null = this.taken.shift() ?? this.socket.read()
+    if (chunk !== null) return Effect.succeedSome(chunk)
+    if (!this.ended) return undefined
+    return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
+  }
+
+  readonly read: OutputPipe["read"] = Effect.suspend(() =>
+    this.next() ?? Effect.async((resume) => {
+      this.wake = () => {
+        const next = this.next()
+        if (next === undefined) return
+        this.wake = undefined
+        resume(next)
+      }
+      return Effect.sync(() => {
+        this.wake = undefined
+      })
+    })
+  )
+
+  readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() =>
+    this.taken.length > 0 || this.socket.readableLength > 0
+  )
+
+  readonly cut: OutputPipe["cut"] = Effect.sync(() => {
+    if (this.ended) return
+    for (let chunk = this.socket.read(); chunk !== null; chunk = this.socket.read()) this.taken.push(chunk)
+    this.takeFromKernel()
+    this.socket.destroy()
+    this.finish()
+  })
+
+  /** All in one turn of the event loop, so libuv cannot read in between and the order of the bytes stays. */
+  private takeFromKernel(): void {
+    const fd = descriptorOf(this.socket)
+    if (fd === undefined) return
+    for (let size = 0; size < cutBound;) {
+      const buffer = Buffer.allocUnsafe(256 * 1024)
+      let count: number
+      try {
+        count = fs.readSync(fd, buffer, 0, buffer.length, null)
+      } catch {
+        // EAGAIN: that was all, and somebody could still write.
+        return
+      }
+      if (count === 0) return
+      this.taken.push(buffer.subarray(0, count))
+      size += count
+    }
+  }
+
+  readonly close: OutputPipe["close"] = Effect.sync(() => {
+    this.taken.length = 0
+    this.socket.destroy()
+    this.finish()
+  })
+}
+
+export class SocketInput implements InputPipe {
+  private readonly socket: Socket
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on("error", () => {
+      // Each write is told of it.
+    })
+  }
+
+  readonly write: InputPipe["write"] = (bytes) =>
+    Effect.async((resume) => {
+      if (this.socket.destroyed) return resume(Effect.succeed(false))
+      this.socket.write(bytes, (error) => {
+        if (error === null || error === undefined) return resume(Effect.succeed(true))
+        const errno = errnoOf(error)
+        resume(goneErrnos.has(errno) ? Effect.succeed(false) : Effect.fail(new PipeFailure({ errno })))
+      })
+    })
+
+  readonly close: InputPipe["close"] = Effect.sync(() => {
+    // What was not taken by now never will be: the job has gone.
+    if (this.socket.writableLength > 0) this.socket.destroy()
+    else this.socket.end(() => this.socket.destroy())
+  })
+}

@@ -1,0 +1,470 @@
+/**
+ * Immutable descriptions of child processes. Building one runs nothing and never throws: bad input is kept, and the
+ * spawn fails with a `SpawnError` of reason `InvalidArgument` that names it.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // => Effect<string, CommandError, ProcessSpawner>
+ * const lastCommits = Command.make("git", "log", "--oneline", "-n", "5").pipe(
+ *   Command.timeout("10 seconds"),
+ *   Command.string
+ * )
+ *
+ * @since 0.1.0
+ */
+import type * as PlatformCommand from "@effect/platform/Command"
+import type { PlatformError } from "@effect/platform/Error"
+import type * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import { dual } from "effect/Function"
+import * as HashMap from "effect/HashMap"
+import type { Inspectable } from "effect/Inspectable"
+import * as Option from "effect/Option"
+import type { Pipeable } from "effect/Pipeable"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type * as Types from "effect/Types"
+import type { Limits, StdioRequest, User } from "./Engine.ts"
+import * as internal from "./internal/command.ts"
+import { shellTemplate } from "./internal/quoting.ts"
+import * as spec from "./internal/spec.ts"
+import { fromTemplate, type Word, word } from "./internal/words.ts"
+import type { Signal } from "./Signal.ts"
+
+export * from "./CommandRunner.ts"
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export const TypeId: TypeId = internal.TypeId
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export type TypeId = typeof internal.TypeId
+
+/**
+ * What to run and how. `E` and `R` are those of the Stream that feeds its stdin. Printing it shows the command line, with
+ * redacted values hidden.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Command<out E = never, out R = never> extends Pipeable, Inspectable {
+  readonly [TypeId]: { readonly _E: Types.Covariant<E>; readonly _R: Types.Covariant<R> }
+}
+
+/**
+ * What a child reads: a pipe that the handle's `stdin` writes, the owner's own stdin, nothing (`/dev/null`), or a Stream,
+ * whose strings are encoded as UTF-8.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Stdin<E = never, R = never> = StdioRequest | Stream.Stream<Uint8Array | string, E, R>
+
+/**
+ * Where a child writes: a pipe, the owner's own stream, or nowhere (`/dev/null`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Stdout = StdioRequest
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Stderr = StdioRequest
+
+/**
+ * A value in a `Command.make` or `Command.shell` template. An array is as many words.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TemplateValue = TemplateScalar | ReadonlyArray<TemplateScalar>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TemplateScalar = string | number | Redacted.Redacted<string>
+
+/**
+ * Whether a value is a command.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isCommand: (u: unknown) => u is Command<unknown, unknown> = internal.isCommand
+
+const isTemplate = (u: unknown): u is TemplateStringsArray => Array.isArray(u) && "raw" in u
+
+const fromWords = (parsed: Either.Either<ReadonlyArray<Word>, string>): Command =>
+  internal.make(
+    Either.match(parsed, {
+      onLeft: (problem) => spec.withProblem(spec.empty, problem),
+      onRight: (words) => ({ ...spec.empty, words })
+    })
+  )
+
+/**
+ * A program and its arguments, each handed on as it is: no shell sees them.
+ *
+ * In the template form white space splits the literal text only, and quotes mean nothing in it. A value (string, number,
+ * Redacted, or an array of these) is an argument whatever it holds; one that touches text joins it; an array is as many
+ * arguments, an empty one none, an empty string one. An array that touches text is refused.
+ *
+ * A redacted argument is hidden in all that this library shows. The kernel's process table still shows it to every user
+ * of the machine (proc_pid_cmdline(5)): hand secrets over by `env` or stdin. A lone surrogate, which has no UTF-8 form,
+ * arrives as U+FFFD.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const paths = ["src", "my docs"]
+ *
+ * String(Command.make("ls", "-l", ...paths)) // => "ls -l src 'my docs'"
+ * String(Command.make`ls -l --width=${80} ${paths}`) // => "ls -l --width=80 src 'my docs'"
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  (strings: TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command
+  (file: string, ...args: ReadonlyArray<string | Redacted.Redacted<string>>): Command
+} = (first: string | TemplateStringsArray, ...rest: ReadonlyArray<TemplateValue>): Command => {
+  if (isTemplate(first)) return fromWords(fromTemplate(first, rest))
+  const all: ReadonlyArray<unknown> = [first, ...rest]
+  const at = all.findIndex((value) => typeof value !== "string" && !Redacted.isRedacted(value))
+  return fromWords(
+    at < 0
+      ? Either.right((all as ReadonlyArray<string | Redacted.Redacted<string>>).map(word))
+      : Either.left(
+        `${at === 0 ? "the command" : `argument ${at}`} is ${spec.show(all[at])} and no string; convert it with String()`
+      )
+  )
+}
+
+/**
+ * A script for `/bin/sh -c`. In the template form each value becomes one quoted word, an array as many; a value in a place
+ * where quoting cannot protect it (inside quotes, backquotes, a here-document, a comment, an arithmetic or parameter
+ * expansion) is refused with `InvalidArgument`. A plain string is the script as it stands.
+ *
+ * Quoting protects a word from the shell that reads this script, not from a second one: `eval ${x}` and `sh -c ${x}` run
+ * what x says.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const file = "it's here; rm -rf *"
+ * String(Command.shell`wc -l < ${file}`) // one argument of wc, whatever it holds
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const shell: {
+  (script: string): Command
+  (strings: TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command
+} = (first: string | TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command => {
+  const script = isTemplate(first)
+    ? shellTemplate(first, values)
+    : typeof first === "string"
+    ? Either.right(word(first))
+    : Either.left(`the script is ${spec.show(first)}; write a string`)
+  return fromWords(Either.map(script, (text) => [word("/bin/sh"), word("-c"), text]))
+}
+
+/**
+ * The same command as `@effect/platform` describes it. Pipelines and output Sinks are not carried over yet: such a
+ * command fails with `SpawnError` of reason `InvalidArgument`, which says so.
+ *
+ * @example
+ * import * as Platform from "@effect/platform/Command"
+ * import { Command } from "effect-process"
+ *
+ * String(Command.fromPlatform(Platform.make("ls", "-l"))) // => "ls -l"
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromPlatform = (command: PlatformCommand.Command): Command<PlatformError> => {
+  if (command._tag === "PipedCommand") {
+    return internal.make(spec.withProblem(spec.empty, "fromPlatform: a pipeline; pass its commands one by one"))
+  }
+  const words = command.shell === false
+    ? [command.command, ...command.args]
+    // As node:child_process does it: the shell reads the words joined by spaces.
+    : [
+      command.shell === true ? "/bin/sh" : command.shell,
+      "-c",
+      [command.command, ...command.args].join(" ")
+    ]
+  const { gid, stderr, stdin, stdout, uid } = command
+  let self: spec.Spec = {
+    ...spec.setEnv({ ...spec.empty, words: words.map(word) }, Object.fromEntries(HashMap.toEntries(command.env)), {}),
+    workingDirectory: Option.getOrUndefined(command.cwd),
+    stdin,
+    stdout: typeof stdout === "string" ? stdout : "pipe",
+    stderr: typeof stderr === "string" ? stderr : "pipe"
+  }
+  if (typeof stdout !== "string" || typeof stderr !== "string") {
+    self = spec.withProblem(self, "fromPlatform: an output Sink; run the command's stream into it")
+  }
+  if (Option.isSome(uid) !== Option.isSome(gid)) {
+    self = spec.withProblem(self, "fromPlatform: uid without gid, or gid without uid; give both")
+  }
+  if (Option.isSome(uid) && Option.isSome(gid)) self = spec.setUser(self, { uid: uid.value, gid: gid.value })
+  return internal.make(self)
+}
+
+/** Makes a combinator of one argument dual. */
+const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {
+  (value: A): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, value: A): Command<E, R>
+} => dual(2, <E, R>(self: Command<E, R>, value: A): Command<E, R> => internal.map(self, (old) => set(old, value)))
+
+/**
+ * Adds variables to the owner's environment, which is read at each spawn. `undefined` removes one; a redacted value is
+ * hidden in all that this library shows. A second call merges. With `extendEnv: false` the child gets these alone (and the
+ * mark `EFFECT_PROCESS_OWNER`, see `NodeProcess`).
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Redacted } from "effect"
+ *
+ * Command.make("psql").pipe(Command.env({ PGPASSWORD: Redacted.make("s3cret"), PGUSER: undefined }))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const env: {
+  (
+    vars: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>>,
+    options?: { readonly extendEnv?: boolean }
+  ): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(
+    self: Command<E, R>,
+    vars: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>>,
+    options?: { readonly extendEnv?: boolean }
+  ): Command<E, R>
+} = dual(
+  (args) => isCommand(args[0]),
+  <E, R>(
+    self: Command<E, R>,
+    vars: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>>,
+    options?: { readonly extendEnv?: boolean }
+  ): Command<E, R> => internal.map(self, (old) => spec.setEnv(old, vars, options))
+)
+
+/**
+ * The directory in which the program starts; a relative one is below the owner's. A relative program path and relative
+ * entries of PATH are looked up from there.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const workingDirectory: {
+  (path: string): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, path: string): Command<E, R>
+} = setter((old, path) => ({ ...old, workingDirectory: path }))
+
+/**
+ * What the child reads. Without it a runner gives an empty stdin, `start` a pipe.
+ *
+ * The child sees the end of file only when a Stream ended successfully. When it fails, the job is terminated with its stdin
+ * still open, and `exit` and every runner fail with the Stream's error: `gzip > f.tmp && mv f.tmp f` never commits half a
+ * file. A child that stops reading ends the Stream early, which is no error.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Stream } from "effect"
+ *
+ * // => "B\nA\n"
+ * Command.make("sort", "-r").pipe(Command.stdin(Stream.make("A\n", "B\n")), Command.string)
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const stdin: {
+  <E = never, R = never>(stdin: Stdin<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
+  <E0, R0, E = never, R = never>(self: Command<E0, R0>, stdin: Stdin<E, R>): Command<E | E0, R | R0>
+} = dual(
+  2,
+  <E0, R0, E, R>(self: Command<E0, R0>, input: Stdin<E, R>): Command<E | E0, R | R0> =>
+    internal.map<E | E0, R | R0>(self, (old) => ({ ...old, stdin: input }))
+)
+
+/**
+ * The whole stdin of the child, given at once. A string is encoded as UTF-8.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const feed: {
+  (input: string | Uint8Array): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, input: string | Uint8Array): Command<E, R>
+} = setter((old, input) => ({ ...old, stdin: Stream.make(input) }))
+
+/**
+ * Where the child's stdout goes; a pipe when nothing is said. What is not piped is not captured.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const stdout: {
+  (stdout: Stdout): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, stdout: Stdout): Command<E, R>
+} = setter((old, value) => ({ ...old, stdout: value }))
+
+/**
+ * Where the child's stderr goes; a pipe when nothing is said.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const stderr: {
+  (stderr: Stderr): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, stderr: Stderr): Command<E, R>
+} = setter((old, value) => ({ ...old, stderr: value }))
+
+/**
+ * The first signal of a termination; `SIGTERM` when nothing is said.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const killSignal: {
+  (signal: Signal): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, signal: Signal): Command<E, R>
+} = setter(spec.setKillSignal)
+
+/**
+ * The time from the first signal of a termination to `SIGKILL`; 5 seconds when nothing is said, a bare number is
+ * milliseconds. It must be finite. A job that ends sooner is not waited for.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const gracePeriod: {
+  (duration: Duration.DurationInput): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, duration: Duration.DurationInput): Command<E, R>
+} = setter((old, duration) => spec.setDuration(old, "gracePeriod", duration))
+
+/**
+ * A deadline, from the spawn until the job is empty. When it passes, the job is terminated, and `exit` and every runner
+ * fail with `TimedOut`, which holds what had been captured. A bare number is milliseconds.
+ *
+ * `Effect.timeout` interrupts instead, and returns after the release without the output.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const timeout: {
+  (duration: Duration.DurationInput): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, duration: Duration.DurationInput): Command<E, R>
+} = setter((old, duration) => spec.setDuration(old, "timeout", duration))
+
+/**
+ * The exit codes that are a success, instead of 0; with `"any"` every status is, death by a signal too.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // grep(1) exits with 1 when no line matches
+ * Command.make("grep", "-c", "needle", "haystack.txt").pipe(Command.acceptExitCodes(0, 1), Command.string)
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const acceptExitCodes: {
+  (...codes: ReadonlyArray<number | "any">): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, ...codes: ReadonlyArray<number | "any">): Command<E, R>
+} = dual(
+  (args) => isCommand(args[0]),
+  <E, R>(self: Command<E, R>, ...codes: ReadonlyArray<number | "any">): Command<E, R> =>
+    internal.map(self, (old) => spec.setAccepted(old, codes))
+)
+
+/**
+ * How many bytes a runner captures of each stream; 100 MiB when nothing is said. A command that writes more is
+ * terminated, and the runner fails with `OutputLimitExceeded`. Streams are not bounded by it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const maxOutput: {
+  (bytes: number): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, bytes: number): Command<E, R>
+} = setter(spec.setMaxOutput)
+
+/**
+ * Resource limits of the program, soft and hard. A second call merges. Source: setrlimit(2).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const limits: {
+  (limits: Limits): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, limits: Limits): Command<E, R>
+} = setter(spec.setLimits)
+
+/**
+ * The scheduling priority, from -20 (first) to 19 (last). Source: nice(2).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const nice: {
+  (nice: number): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, nice: number): Command<E, R>
+} = setter(spec.setNice)
+
+/**
+ * The permissions that files made by the program do not get. Source: umask(2).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const umask: {
+  (mode: number): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, mode: number): Command<E, R>
+} = setter(spec.setUmask)
+
+/**
+ * Whom the program runs as, which takes privileges. A different user is the only boundary that a hostile child cannot
+ * cross: with the owner's own uid it can signal and trace the owner. Source: credentials(7).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const user: {
+  (user: User): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, user: User): Command<E, R>
+} = setter(spec.setUser)
+
+/**
+ * The name that the program finds as its argument 0.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const argv0: {
+  (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, name: string): Command<E, R>
+} = setter((old, name) => ({ ...old, argv0: name }))
+
+/**
+ * A name for the job in logs.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const label: {
+  (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, name: string): Command<E, R>
+} = setter((old, name) => ({ ...old, label: name }))

@@ -1,0 +1,294 @@
+/**
+ * The ways in which a command fails. Each error names the command as a user would type it, with redacted values
+ * hidden; `message` is one line; messages, JSON and inspection show the ends of outputs only.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import type * as ParseResult from "effect/ParseResult"
+import type { StageResult } from "./CommandResult.ts"
+import type { SpawnReason, SpawnStage } from "./Engine.ts"
+import type { ExitStatus } from "./ExitStatus.ts"
+import { lastLine } from "./internal/text.ts"
+import type { Signal } from "./Signal.ts"
+
+const because = (text: string): string => text === "" ? "" : `: ${text}`
+
+/**
+ * The command was not started, and nothing is left of the attempt.
+ *
+ * - `reason`: what a program matches on
+ * - `stage`: the step that failed; `validate` is before anything was forked
+ * - `errno`: the name of errno(3), where the system gave one
+ * - `path`: the file or directory at fault
+ * - `detail`: what is wrong and how to mend it
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SpawnError extends Data.TaggedError("SpawnError")<{
+  readonly command: string
+  readonly reason: SpawnReason
+  readonly stage: SpawnStage
+  readonly errno: string | undefined
+  readonly path: string | undefined
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.command}: ${this.reason}: ${this.detail}${this.errno === undefined ? "" : ` (${this.errno})`}`
+  }
+}
+
+/**
+ * What the errors of a command that ran have in common.
+ *
+ * - `exit`: of the stage that failed. Undefined only when a process could not be killed, so that it has none
+ * - `stages`: how each stage ended
+ * - `duration`: from the spawn to the last exit
+ * - `stdoutTail`, `stderrTail`: the last 8 KiB of each
+ * - `stdout`: all that the runner had captured
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ended<Exit = ExitStatus> {
+  readonly command: string
+  readonly exit: Exit
+  readonly stages: ReadonlyArray<StageResult>
+  readonly duration: Duration.Duration
+  readonly stdoutTail: string
+  readonly stderrTail: string
+  readonly stdout: Uint8Array
+}
+
+/** What may be large or secret stays readable and out of JSON and inspection. */
+const hide = <K extends PropertyKey>(self: { readonly [key in K]: unknown }, key: K): void => {
+  Object.defineProperty(self, key, { value: self[key], enumerable: false })
+}
+
+/**
+ * The command returned a code that `Command.acceptExitCodes` does not list.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NonZeroExit extends Data.TaggedError("NonZeroExit")<Ended & { readonly exitCode: number }> {
+  constructor(fields: Ended & { readonly exitCode: number }) {
+    super(fields)
+    hide(this, "stdout")
+  }
+  override get message(): string {
+    return `${this.command}: exit code ${this.exitCode}${because(lastLine(this.stderrTail))}`
+  }
+}
+
+/**
+ * A signal ended the command.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Signaled extends Data.TaggedError("Signaled")<
+  Ended & { readonly signal: Signal; readonly coreDumped: boolean }
+> {
+  constructor(fields: Ended & { readonly signal: Signal; readonly coreDumped: boolean }) {
+    super(fields)
+    hide(this, "stdout")
+  }
+  override get message(): string {
+    const core = this.coreDumped ? " (core dumped)" : ""
+    return `${this.command}: killed by ${this.signal}${core}${because(lastLine(this.stderrTail))}`
+  }
+}
+
+/**
+ * The deadline of `Command.timeout` passed before the job was empty. `after` is that time.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TimedOut extends Data.TaggedError("TimedOut")<
+  Ended<ExitStatus | undefined> & { readonly after: Duration.Duration }
+> {
+  constructor(fields: Ended<ExitStatus | undefined> & { readonly after: Duration.Duration }) {
+    super(fields)
+    hide(this, "stdout")
+  }
+  override get message(): string {
+    return `${this.command}: timed out after ${Duration.format(this.after)}${because(lastLine(this.stderrTail))}`
+  }
+}
+
+/**
+ * The command wrote more than `Command.maxOutput` lets a runner capture. `limit` is in bytes; `stdout` holds what fits.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutputLimitExceeded extends Data.TaggedError("OutputLimitExceeded")<
+  Ended<ExitStatus | undefined> & { readonly limit: number; readonly stream: "stdout" | "stderr" }
+> {
+  constructor(
+    fields: Ended<ExitStatus | undefined> & { readonly limit: number; readonly stream: "stdout" | "stderr" }
+  ) {
+    super(fields)
+    hide(this, "stdout")
+  }
+  override get message(): string {
+    return `${this.command}: ${this.stream} exceeds ${this.limit} bytes; raise Command.maxOutput, or read it with ` +
+      "Command.stream"
+  }
+}
+
+/**
+ * The output is not what the schema of `Command.json` describes. `detail` says where it departs, in one line; `issue`
+ * says it whole and holds the output, so it is not shown in JSON and inspection.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidOutput extends Data.TaggedError("InvalidOutput")<{
+  readonly command: string
+  readonly issue: ParseResult.ParseIssue
+  readonly detail: string
+  readonly stdoutTail: string
+}> {
+  constructor(fields: {
+    readonly command: string
+    readonly issue: ParseResult.ParseIssue
+    readonly detail: string
+    readonly stdoutTail: string
+  }) {
+    super(fields)
+    hide(this, "issue")
+  }
+  override get message(): string {
+    return `${this.command}: its output departs from the schema: ${this.detail}`
+  }
+}
+
+/**
+ * Writing to stdin failed. A child that stops reading (EPIPE) is not an error.
+ *
+ * - `Io`: the system refused; `errno` says why
+ * - `AlreadyUsed`: stdin was run once, and its end has closed it; feed a conversation from a `Queue`
+ * - `NotPiped`: the command sends stdin elsewhere
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StdinError extends Data.TaggedError("StdinError")<{
+  readonly command: string
+  readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
+  readonly errno: string | undefined
+}> {
+  override get message(): string {
+    return `${this.command}: stdin: ${pipeProblem(this.reason, this.errno)}`
+  }
+}
+
+/**
+ * Reading stdout or stderr failed. The reasons are those of `StdinError`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutputError extends Data.TaggedError("OutputError")<{
+  readonly command: string
+  readonly stream: "stdout" | "stderr"
+  readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
+  readonly errno: string | undefined
+}> {
+  override get message(): string {
+    return `${this.command}: ${this.stream}: ${pipeProblem(this.reason, this.errno)}`
+  }
+}
+
+const pipeProblem = (reason: "Io" | "AlreadyUsed" | "NotPiped", errno: string | undefined): string => {
+  switch (reason) {
+    case "Io":
+      return `input or output error (${errno ?? "unknown"})`
+    case "AlreadyUsed":
+      return "already used; a stream of a process is used once, share it with Stream.broadcast or feed it from a Queue"
+    case "NotPiped":
+      return "not a pipe; the command sends it elsewhere"
+  }
+}
+
+/**
+ * A signal found nobody: the process or its group has ended.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProcessGone extends Data.TaggedError("ProcessGone")<{
+  readonly command: string
+  readonly pids: ReadonlyArray<number>
+  readonly state: string
+}> {
+  override get message(): string {
+    return `${this.command}: ${this.state} (pid ${this.pids.join(", ")})`
+  }
+}
+
+/**
+ * Processes are left that did not end within the kill bound after `SIGKILL`: another user's, in uninterruptible sleep,
+ * or held by a tracer. `state` says what they are in, by pid.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unkillable extends Data.TaggedError("Unkillable")<{
+  readonly command: string
+  readonly pids: ReadonlyArray<number>
+  readonly state: string
+}> {
+  override get message(): string {
+    return `${this.command}: could not be killed: ${this.state}`
+  }
+}
+
+/**
+ * The spawn server is gone. What it ran has been ended; `lost` says what that was. A later spawn starts a new server.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SpawnServerLost extends Data.TaggedError("SpawnServerLost")<{ readonly lost: string }> {
+  override get message(): string {
+    return `the spawn server is gone, and with it ${this.lost}`
+  }
+}
+
+/**
+ * An engine does not run here.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class EngineUnavailable extends Data.TaggedError("EngineUnavailable")<{
+  readonly engine: string
+  readonly reason: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `the ${this.engine} engine is unavailable: ${this.reason}`
+  }
+}
+
+/**
+ * What a runner fails with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CommandError =
+  | SpawnError
+  | NonZeroExit
+  | Signaled
+  | TimedOut
+  | OutputLimitExceeded
+  | StdinError
+  | OutputError
+  | SpawnServerLost

@@ -1,0 +1,231 @@
+/**
+ * The runners of `Command`. Each opens and closes its own scope, gives the command an empty stdin unless it has one, and
+ * drains what it does not return, so that none can deadlock on a pipe.
+ *
+ * A runner is done when it has the exit status and the output has ended by itself, or 100 ms after the exit. Only then it
+ * ends what is left of the job. Programs import them from `Command`.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Command } from "./Command.ts"
+import {
+  type CommandError,
+  InvalidOutput,
+  type NonZeroExit,
+  type OutputError,
+  type OutputLimitExceeded,
+  Signaled,
+  SpawnError,
+  type SpawnServerLost,
+  type StdinError,
+  type TimedOut
+} from "./CommandError.ts"
+import type { CommandResult } from "./CommandResult.ts"
+import { type ExitStatus, isExited } from "./ExitStatus.ts"
+import { name } from "./internal/command.ts"
+import * as internal from "./internal/runner.ts"
+import { decode, isEncoding, lines as splitLines } from "./internal/text.ts"
+import type { Process } from "./Process.ts"
+import { ProcessSpawner } from "./ProcessSpawner.ts"
+
+/**
+ * Starts a command in the surrounding scope, whose close ends it. Its stdin, stdout and stderr are pipes unless the command
+ * says otherwise; output that nobody reads stops the child.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const start = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, ProcessSpawner | Scope.Scope | R> =>
+  Effect.flatMap(ProcessSpawner, (spawner) => spawner.spawn(self))
+
+/**
+ * Runs a command to its end and captures both outputs, each up to `Command.maxOutput`. Fails when the status is not
+ * accepted.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.make("sh", "-c", "echo out; echo err >&2").pipe(
+ *   Command.run,
+ *   Effect.map((result) => [result.stdoutText, result.stderrText])
+ * )
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => ["out\n", "err\n"]
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const run = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<CommandResult, CommandError | E, ProcessSpawner | R> =>
+  internal.collectAccepted(self, ["stdout", "stderr"])
+
+/**
+ * The exit code, whichever it is. Death by a signal has none and fails with `Signaled`. The output is read and dropped.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const exitCode = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<
+  number,
+  Exclude<CommandError, NonZeroExit | OutputLimitExceeded> | E,
+  ProcessSpawner | R
+> =>
+  Effect.flatMap(internal.drain(self), ({ ended, exit }) =>
+    isExited(exit)
+      ? Effect.succeed(exit.code)
+      : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped }))
+
+/**
+ * Whether the command ended with an accepted status. The output is read and dropped.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const success = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<
+  boolean,
+  Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E,
+  ProcessSpawner | R
+> => Effect.map(internal.drain(self), ({ exit }) => internal.isAccepted(self, exit))
+
+/**
+ * The stdout, decoded, nothing stripped. `encoding` is a label of the Encoding Standard and UTF-8 when nothing is said.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const string = <E, R>(
+  self: Command<E, R>,
+  encoding?: string
+): Effect.Effect<string, CommandError | E, ProcessSpawner | R> =>
+  Effect.suspend((): Effect.Effect<string, CommandError | E, ProcessSpawner | R> => {
+    // `commands.map(Command.string)` hands over an index.
+    const label = typeof encoding === "string" ? encoding : "utf-8"
+    if (!isEncoding(label)) {
+      return new SpawnError({
+        command: name(self),
+        reason: "InvalidArgument",
+        stage: "validate",
+        errno: undefined,
+        path: undefined,
+        detail: `"${label}" names no encoding; write a label such as "utf-8" or "latin1"`
+      })
+    }
+    return Effect.map(stdoutOf(self), (bytes) => decode(bytes, label))
+  })
+
+/**
+ * The lines of stdout without their ends (`\n` or `\r\n`); what follows the last newline is a line when it is not empty.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const lines = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<ReadonlyArray<string>, CommandError | E, ProcessSpawner | R> => Effect.map(stdoutOf(self), splitLines)
+
+const stdoutOf = <E, R>(self: Command<E, R>): Effect.Effect<Uint8Array, CommandError | E, ProcessSpawner | R> =>
+  Effect.map(internal.collectAccepted(self, ["stdout"]), ({ stdout }) => stdout)
+
+/**
+ * The stdout parsed as JSON and decoded with a schema. What departs from it fails with `InvalidOutput`, which says where.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect, Schema } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const Package = Schema.Struct({ name: Schema.String, version: Schema.String })
+ *
+ * // => Effect<{ name: string, version: string }, CommandError | InvalidOutput, ProcessSpawner>
+ * const program = Command.make("cat", "package.json").pipe(Command.json(Package))
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const json: {
+  <A, I, R2>(
+    schema: Schema.Schema<A, I, R2>
+  ): <E, R>(self: Command<E, R>) => Effect.Effect<A, CommandError | InvalidOutput | E, ProcessSpawner | R | R2>
+  <E, R, A, I, R2>(
+    self: Command<E, R>,
+    schema: Schema.Schema<A, I, R2>
+  ): Effect.Effect<A, CommandError | InvalidOutput | E, ProcessSpawner | R | R2>
+} = dual(2, <E, R, A, I, R2>(
+  self: Command<E, R>,
+  schema: Schema.Schema<A, I, R2>
+): Effect.Effect<A, CommandError | InvalidOutput | E, ProcessSpawner | R | R2> => {
+  const decodeJson = Schema.decode(Schema.parseJson(schema))
+  return Effect.flatMap(stdoutOf(self), (bytes) =>
+    Effect.mapError(decodeJson(decode(bytes)), ({ issue }) =>
+      new InvalidOutput({ command: name(self), issue, ...internal.departure(self, issue, bytes) })))
+})
+
+/**
+ * The stdout as it comes, with back-pressure. The stream fails at its end when the status is not accepted. A consumer who
+ * stops early ends the job, which is no failure.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const stream = <E, R>(
+  self: Command<E, R>
+): Stream.Stream<Uint8Array, CommandError | E, ProcessSpawner | R> => internal.stream(self, (bytes) => bytes)
+
+/**
+ * The lines of stdout as they come; see `lines` and `stream`.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.streamLines(Command.make("yes")).pipe(Stream.take(2), Stream.runCollect)
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => ["y", "y"]
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const streamLines = <E, R>(
+  self: Command<E, R>
+): Stream.Stream<string, CommandError | E, ProcessSpawner | R> => internal.stream(self, internal.toLines)
+
+/**
+ * What happens to a command, in order of arrival: it started, it wrote a line, it ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CommandEvent =
+  | { readonly _tag: "Started"; readonly pid: number }
+  | { readonly _tag: "Stdout"; readonly line: string }
+  | { readonly _tag: "Stderr"; readonly line: string }
+  | { readonly _tag: "Ended"; readonly exit: ExitStatus }
+
+/**
+ * Both outputs by lines, and how the command ended. Does not fail on a status.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const events = <E, R>(
+  self: Command<E, R>
+): Stream.Stream<
+  CommandEvent,
+  SpawnError | SpawnServerLost | TimedOut | StdinError | OutputError | E,
+  ProcessSpawner | R
+> => internal.events(self)

@@ -1,0 +1,46 @@
+/**
+ * The service that runs commands. `@effect-process/node` has layers of it.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Command } from "./Command.ts"
+import type { SpawnError, SpawnServerLost } from "./CommandError.ts"
+import type { Engine, Guarantees } from "./Engine.ts"
+import * as job from "./internal/job.ts"
+import type { Process } from "./Process.ts"
+
+/**
+ * - `spawn`: starts a command; the closing scope ends it. What the command leaves open is a pipe.
+ * - `connect`: whether a TCP connection to the port succeeds
+ * - `clock`: that of the engine, on which grace periods, bounds, deadlines and warnings run: live for real engines whatever
+ *   test services are installed
+ * - `guarantees`: what the engine keeps
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")<ProcessSpawner, {
+  readonly spawn: <E, R>(
+    command: Command<E, R>
+  ) => Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R>
+  readonly connect: (port: number, host: string) => Effect.Effect<boolean>
+  readonly clock: Clock.Clock
+  readonly guarantees: Guarantees
+}>() {}
+
+/**
+ * Puts the policy (deadlines, escalation, bounds, errors) on an engine.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromEngine = (engine: Engine): Context.Tag.Service<ProcessSpawner> => ({
+  spawn: (command) => job.spawn(engine, command),
+  connect: engine.connect,
+  clock: engine.clock,
+  guarantees: engine.guarantees
+})

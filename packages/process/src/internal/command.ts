@@ -1,0 +1,76 @@
+import * as Duration from "effect/Duration"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import { pipeArguments } from "effect/Pipeable"
+import { hasProperty } from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type { Command } from "../Command.ts"
+import { render } from "./quoting.ts"
+import type { Spec } from "./spec.ts"
+
+/** @internal */
+export const TypeId: unique symbol = Symbol.for("effect-process/Command")
+
+interface CommandImpl extends Command {
+  readonly spec: Spec
+}
+
+const variance = { _E: (_: never) => _, _R: (_: never) => _ }
+
+const Proto = {
+  [TypeId]: variance,
+  pipe() {
+    return pipeArguments(this, arguments)
+  },
+  toJSON(this: CommandImpl) {
+    const { env, gracePeriod, label, timeout, workingDirectory } = this.spec
+    const names = Object.entries(env)
+    return {
+      _id: "Command",
+      command: name(this),
+      ...(label === undefined ? {} : { label }),
+      ...(workingDirectory === undefined ? {} : { workingDirectory }),
+      ...(names.length === 0 ? {} : {
+        env: Object.fromEntries(
+          names.map(([key, value]) => [key, Redacted.isRedacted(value) ? "<redacted>" : value ?? null])
+        )
+      }),
+      ...(timeout === undefined ? {} : { timeout: Duration.format(timeout) }),
+      gracePeriod: Duration.format(gracePeriod)
+    }
+  },
+  toString(this: CommandImpl) {
+    return name(this)
+  },
+  [NodeInspectSymbol](this: CommandImpl) {
+    return this.toJSON()
+  }
+}
+
+/** @internal */
+export const make = <E = never, R = never>(spec: Spec): Command<E, R> => {
+  const self = Object.create(Proto)
+  // Not enumerable: what walks an object (a logger, a test's differ) must not come upon plain values.
+  Object.defineProperty(self, "spec", { value: spec })
+  return self
+}
+
+/** @internal */
+export const isCommand = (u: unknown): u is Command<unknown, unknown> => hasProperty(u, TypeId)
+
+/** @internal */
+export const specOf = (self: Command<unknown, unknown>): Spec => (self as CommandImpl).spec
+
+/** @internal */
+export const map = <E, R>(self: Command<unknown, unknown>, f: (spec: Spec) => Spec): Command<E, R> =>
+  make(f(specOf(self)))
+
+/**
+ * The command as a user would type it, with redacted values hidden.
+ *
+ * @internal
+ */
+export const name = (self: Command<unknown, unknown>): string => {
+  const { problem, words } = specOf(self)
+  if (words.length === 0) return problem === undefined ? "''" : "(invalid command)"
+  return render(words)
+}

@@ -1,0 +1,386 @@
+/**
+ * The life of one job, over any engine: what feeds it, its deadline, its one termination, the three facts (exited, streams
+ * ended, empty) and the release that waits for them.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Command } from "../Command.ts"
+import {
+  type Ended,
+  ProcessGone,
+  Signaled,
+  SpawnError,
+  type SpawnServerLost,
+  TimedOut,
+  Unkillable
+} from "../CommandError.ts"
+import type { StageResult } from "../CommandResult.ts"
+import type { Engine, EngineJob, SpawnFailure, StageExit } from "../Engine.ts"
+import { type ExitStatus, isExited } from "../ExitStatus.ts"
+import type { Process } from "../Process.ts"
+import { combineUsage, noUsage } from "../ProcessInfo.ts"
+import { isSignal, type Signal } from "../Signal.ts"
+import { bounds } from "./bounds.ts"
+import { name as nameOf, specOf } from "./command.ts"
+import { Input } from "./input.ts"
+import { Output } from "./output.ts"
+import { resolve, secretsOf, show, type Spec } from "./spec.ts"
+import { Tail } from "./text.ts"
+
+/** @internal */
+export const spawn = <E, R>(
+  engine: Engine,
+  command: Command<E, R>
+): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
+  Effect.map(
+    Effect.acquireRelease(acquire(engine, command), (job) => job.release),
+    (job) => job.handle
+  )
+
+const acquire = <E, R>(
+  engine: Engine,
+  command: Command<E, R>
+): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
+  Effect.gen(function*() {
+    const spec = specOf(command)
+    const name = nameOf(command)
+    const resolved = resolve(spec, yield* engine.environment)
+    const started = engine.clock.unsafeCurrentTimeMillis()
+    const spawned = Either.isLeft(resolved) ? Effect.fail(resolved.left) : engine.spawn({
+      stages: [resolved.right],
+      killSignal: spec.killSignal,
+      gracePeriod: spec.gracePeriod,
+      timeout: spec.timeout
+    })
+    const running = yield* Effect.mapError(spawned, (failure) =>
+      failure._tag === "SpawnServerLost" ? failure : new SpawnError({ ...fields(failure), command: name }))
+    const job = new Job<E>(engine, running, spec, name, started)
+    const stdin = spec.stdin
+    // `Command` carries the types of its stdin Stream; the untyped spec only keeps it.
+    yield* job.begin(typeof stdin === "object" ? stdin as Stream.Stream<Uint8Array | string, E, R> : undefined)
+    return job
+  })
+
+const fields = ({ detail, errno, path, reason, stage }: SpawnFailure) => ({ detail, errno, path, reason, stage })
+
+/** Forks what must neither end with its caller nor inherit that the caller cannot be interrupted. */
+const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
+  Effect.forkDaemon(Effect.interruptible(effect))
+
+/** Of the last stage that failed, else of the last stage. */
+const resultOf = (exits: ReadonlyArray<StageExit>): ExitStatus => {
+  const failed = exits.findLast(({ exit }) => !(isExited(exit) && exit.code === 0)) ?? exits.at(-1)
+  if (failed === undefined) throw new Error("an engine reported a job without stages")
+  return failed.exit
+}
+
+class Job<E> {
+  private readonly engine: Engine
+  private readonly running: EngineJob
+  private readonly spec: Spec
+  private readonly name: string
+  private readonly started: number
+  private readonly stdin: Input
+  private readonly stdout: Output
+  private readonly stderr: Output
+  private readonly exits = Deferred.unsafeMake<ReadonlyArray<StageExit>, SpawnServerLost>(FiberId.none)
+  private readonly exit = Deferred.unsafeMake<ExitStatus, E | TimedOut | SpawnServerLost>(FiberId.none)
+  private readonly empty = Deferred.unsafeMake<void, Unkillable | SpawnServerLost>(FiberId.none)
+  private readonly streamsEnded = Deferred.unsafeMake<void>(FiberId.none)
+  private readonly escalation = Deferred.unsafeMake<void>(FiberId.none)
+  private termination: Deferred.Deferred<ExitStatus, Unkillable | SpawnServerLost> | undefined
+  private stageExits: ReadonlyArray<StageExit> = []
+  private duration: Duration.Duration | undefined
+  /** What `exit` fails with once everything has exited. */
+  private failure: (() => Cause.Cause<E | TimedOut>) | undefined
+  private deadline: number
+  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+  private readonly warned = new Set<Output>()
+
+  constructor(
+    engine: Engine,
+    running: EngineJob,
+    spec: Spec,
+    name: string,
+    started: number
+  ) {
+    const secrets = secretsOf(spec)
+    this.engine = engine
+    this.running = running
+    this.spec = spec
+    this.name = name
+    this.started = started
+    this.deadline = spec.timeout === undefined ? Infinity : started + Duration.toMillis(spec.timeout)
+    this.stdin = new Input(name, running.stdin, Effect.suspend(() => this.endBecause(undefined)))
+    this.stdout = new Output(name, "stdout", running.stdout, new Tail(secrets))
+    this.stderr = new Output(name, "stderr", running.stderr, new Tail(secrets))
+  }
+
+  /** On the engine's clock, as everything timed here is. */
+  private sleep(duration: Duration.DurationInput): Effect.Effect<void> {
+    return Effect.withClock(Effect.sleep(duration), this.engine.clock)
+  }
+
+  private now(): number {
+    return this.engine.clock.unsafeCurrentTimeMillis()
+  }
+
+  begin<R>(input: Stream.Stream<Uint8Array | string, E, R> | undefined): Effect.Effect<void, never, R> {
+    return Effect.gen(this, function*() {
+      yield* fork(this.life)
+      if (input !== undefined) this.fibers.push(yield* fork(this.feed(input)))
+      if (this.deadline < Infinity) this.fibers.push(yield* fork(this.watchDeadline))
+    })
+  }
+
+  /** From exit to empty to the end of the streams, whether or not anybody looks. */
+  private get life(): Effect.Effect<void> {
+    return Effect.gen(this, function*() {
+      const exits = yield* Effect.exit(this.running.exits)
+      this.duration = Duration.millis(this.now() - this.started)
+      if (Exit.isSuccess(exits)) this.stageExits = exits.value
+      yield* Deferred.done(this.exits, exits)
+      yield* this.settle(Exit.map(exits, resultOf))
+      yield* Deferred.done(this.empty, yield* Effect.exit(this.running.empty))
+      yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
+      yield* this.stdin.close
+      yield* Effect.raceFirst(Effect.zipRight(this.stdout.ended, this.stderr.ended), this.sleep(bounds.drain))
+      yield* Effect.zipRight(this.stdout.cut, this.stderr.cut)
+      yield* Deferred.succeed(this.streamsEnded, undefined)
+    })
+  }
+
+  private settle(exit: Exit.Exit<ExitStatus, SpawnServerLost>): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      Deferred.done(
+        this.exit,
+        Exit.isSuccess(exit) && this.failure !== undefined ? Exit.failCause(this.failure()) : exit
+      )
+    )
+  }
+
+  private feed<R>(input: Stream.Stream<Uint8Array | string, E, R>): Effect.Effect<void, never, R> {
+    return this.stdin.feed(input).pipe(
+      Effect.catchAllCause((cause) => this.endBecause(() => cause))
+    )
+  }
+
+  private get watchDeadline(): Effect.Effect<void> {
+    const reached: Effect.Effect<void> = this.engine.guarantees.deadline === "external"
+      ? this.running.deadlineExpired
+      : Effect.suspend(() => {
+        const left = this.deadline - this.now()
+        return left <= 0 ? Effect.void : Effect.zipRight(this.sleep(left), reached)
+      })
+    return Effect.flatMap(reached, () => {
+      const after = Duration.millis(this.deadline - this.started)
+      return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.status), after })))
+    })
+  }
+
+  /** Ends the job because something went wrong; the first cause that is given becomes the failure of `exit`. */
+  private endBecause(cause: (() => Cause.Cause<E | TimedOut>) | undefined): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.failure ??= cause
+      return this.terminate().pipe(
+        // What cannot be killed does not exit: who waits for the exit learns why it was to end.
+        Effect.catchTag("Unkillable", () =>
+          this.failure === undefined ? Effect.void : Deferred.failCause(this.exit, this.failure())),
+        Effect.ignore,
+        fork,
+        Effect.asVoid
+      )
+    })
+  }
+
+  /** Joins the one termination, or begins it. Every caller sets a timer, so the shortest grace period holds. */
+  private terminate(
+    options?: { readonly signal?: Signal; readonly gracePeriod?: Duration.DurationInput }
+  ): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
+    return Effect.suspend(() => {
+      const signal = isSignal(options?.signal) ? options.signal : this.spec.killSignal
+      const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
+      const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.spec.gracePeriod)
+      const timer = fork(Effect.raceFirst(
+        Effect.exit(Deferred.await(this.empty)),
+        Effect.zipRight(this.sleep(grace), Deferred.succeed(this.escalation, undefined))
+      ))
+      const begun = this.termination
+      if (begun !== undefined) return Effect.zipRight(timer, Deferred.await(begun))
+      const termination = this.termination = Deferred.unsafeMake<ExitStatus, Unkillable | SpawnServerLost>(FiberId.none)
+      return this.end(signal, grace).pipe(
+        Effect.intoDeferred(termination),
+        fork,
+        Effect.zipRight(timer),
+        Effect.zipRight(Deferred.await(termination))
+      )
+    })
+  }
+
+  private end(signal: Signal, grace: Duration.Duration): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
+    return Effect.gen(this, function*() {
+      const { empty, running } = this
+      if (!(yield* Deferred.isDone(empty))) {
+        if (signal !== "SIGKILL") {
+          yield* running.terminate(signal, grace)
+          yield* Effect.raceFirst(Effect.exit(Deferred.await(empty)), Deferred.await(this.escalation))
+        }
+        if (!(yield* Deferred.isDone(empty))) {
+          yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
+          yield* running.kill
+          yield* Effect.raceFirst(Effect.exit(Deferred.await(empty)), this.sleep(bounds.kill))
+        }
+        if (!(yield* Deferred.isDone(empty))) yield* Deferred.fail(empty, yield* this.unkillable)
+      }
+      yield* Deferred.await(empty)
+      return resultOf(yield* Deferred.await(this.exits))
+    })
+  }
+
+  private get unkillable(): Effect.Effect<Unkillable> {
+    return Effect.map(this.running.survivors, (left) =>
+      new Unkillable({
+        command: this.name,
+        pids: left.map(({ pid }) => pid),
+        state: left.map(({ pid, state }) => `pid ${pid} is in state ${state}`).join(", ")
+      }))
+  }
+
+  /** Never interrupted (`Effect.acquireRelease` sees to that) and bounded. */
+  get release(): Effect.Effect<void> {
+    return Effect.gen(this, function*() {
+      if (!(yield* Deferred.isDone(this.streamsEnded))) {
+        yield* this.terminate().pipe(
+          Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
+          Effect.catchTag("SpawnServerLost", () => Effect.void)
+        )
+      }
+      // Not before: until the job has gone, an end of file on its stdin would say that the input was complete.
+      yield* this.stdin.close
+      yield* Effect.zipRight(this.stdout.close, this.stderr.close)
+      if (this.fibers.length > 0) {
+        yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
+        // The finalizers of the user's Stream are waited for, but not for ever. Forked, for here nothing is interruptible.
+        yield* Effect.flatMap(
+          fork(Effect.raceFirst(Effect.forEach(this.fibers, Fiber.await), this.sleep(bounds.drain))),
+          Fiber.await
+        )
+      }
+    })
+  }
+
+  private get status(): ExitStatus | undefined {
+    return this.stageExits.length === 0 ? undefined : resultOf(this.stageExits)
+  }
+
+  private get stageResults(): ReadonlyArray<StageResult> {
+    const stderrTail = this.stderr.tail.text()
+    return this.stageExits.map((stage) => ({ command: this.name, ...stage, stderrTail }))
+  }
+
+  private ended<Exit>(exit: Exit): Ended<Exit> {
+    return {
+      command: this.name,
+      exit,
+      stages: this.stageResults,
+      duration: this.duration ?? Duration.millis(this.now() - this.started),
+      stdoutTail: this.stdout.tail.text(),
+      stderrTail: this.stderr.tail.text(),
+      stdout: new Uint8Array(0)
+    }
+  }
+
+  /** Waits for the exit, and says so when the wait may be for a reader that nobody is. */
+  private get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
+    return Effect.suspend(() => {
+      const unread = [this.stdout, this.stderr].filter((output) => output.isUnread)
+      if (unread.length === 0) return Deferred.await(this.exit)
+      const warn = Effect.forEach(unread, (output) =>
+        Effect.flatMap(output.holdsUnreadData, (holds) => {
+          if (!holds || this.warned.has(output)) return Effect.void
+          this.warned.add(output)
+          return Effect.logWarning(
+            `${this.name}: ${output.name} holds data that nobody reads, which may keep the process from exiting; ` +
+              `read it, or send it elsewhere with Command.${output.name}`
+          )
+        }))
+      return Effect.raceFirst(
+        Deferred.await(this.exit),
+        this.sleep(bounds.unreadWarning).pipe(Effect.zipRight(warn), Effect.zipRight(Effect.never))
+      )
+    })
+  }
+
+  private signal(
+    signal: Signal,
+    to: "group" | "leader"
+  ): Effect.Effect<void, ProcessGone | Unkillable | SpawnServerLost> {
+    const pids = [this.running.pid]
+    return Effect.suspend(() => {
+      if (!isSignal(signal)) {
+        const state = `${show(signal)} is no signal; write a name such as "SIGTERM"`
+        return Effect.fail(new Unkillable({ command: this.name, pids, state }))
+      }
+      return Effect.mapError(this.running.signal(signal, to), (failure) => {
+        if (failure._tag === "SpawnServerLost") return failure
+        return failure.reason === "Gone"
+          ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })
+          : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
+      })
+    })
+  }
+
+  private extendDeadline(input: Duration.DurationInput): Effect.Effect<void, ProcessGone | SpawnServerLost> {
+    return Effect.gen(this, function*() {
+      if (yield* Deferred.isDone(this.empty)) {
+        return yield* new ProcessGone({ command: this.name, pids: [this.running.pid], state: "the job has ended" })
+      }
+      const by = Option.getOrElse(Duration.decodeUnknown(input), () => Duration.zero)
+      this.deadline += Duration.toMillis(by)
+      if (this.deadline < Infinity) yield* this.running.extendDeadline(by)
+    })
+  }
+
+  get handle(): Process<E> {
+    const { running } = this
+    const exit = this.awaitExit
+    const toJSON = () => ({ _id: "Process", pid: running.pid, command: this.name })
+    return {
+      pid: running.pid,
+      processGroupId: running.processGroupId,
+      stdin: this.stdin.sink,
+      stdout: this.stdout.stream,
+      stderr: this.stderr.stream,
+      exit,
+      stages: Effect.map(Deferred.await(this.exits), () => this.stageResults),
+      exitCode: Effect.flatMap(exit, (status) =>
+        isExited(status)
+          ? Effect.succeed(status.code)
+          : new Signaled({ ...this.ended(status), signal: status.signal, coreDumped: status.coreDumped })),
+      empty: Deferred.await(this.empty),
+      isRunning: Effect.map(Deferred.isDone(this.exit), (done) => !done),
+      descendants: running.descendants,
+      usage: Effect.suspend(() =>
+        this.stageExits.length === 0
+          ? running.usage
+          : Effect.succeed(this.stageExits.map(({ usage }) => usage).reduce(combineUsage, noUsage))
+      ),
+      signal: (signal, options) => this.signal(signal, options?.to ?? "group"),
+      terminate: (options) => this.terminate(options),
+      extendDeadline: (by) => this.extendDeadline(by),
+      toJSON,
+      toString: () => `Process(${running.pid}, ${this.name})`,
+      [NodeInspectSymbol]: toJSON
+    }
+  }
+}

@@ -1,0 +1,27 @@
+// Runs one of the workspace's scripts under another release of Node.js, which the npm package `node` brings:
+//
+//     node scripts/with-node.mjs 24 test
+import { execFileSync, spawnSync } from "node:child_process"
+import * as path from "node:path"
+
+const [release, ...script] = process.argv.slice(2)
+if (release === undefined || script.length === 0) {
+  console.error("usage: node scripts/with-node.mjs RELEASE SCRIPT [ARGUMENT...]")
+  process.exit(2)
+}
+
+// What npm sets for its children (which packages to run, for one) is not meant for the npx that follows.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
+
+const node = execFileSync(
+  "npx",
+  ["--yes", `--package=node@${release}`, "--", "node", "-p", "process.execPath"],
+  { encoding: "utf8", env, stdio: ["ignore", "pipe", "inherit"] }
+).trim()
+console.log(`${node} ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`)
+
+const { signal, status } = spawnSync("npx", ["--yes", "pnpm@10", ...script], {
+  env: { ...env, PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}` },
+  stdio: "inherit"
+})
+process.exit(signal === null ? status : 1)
