@@ -29,7 +29,7 @@ const deadly = [
   "SIGPWR", "SIGSYS"
 ] as const
 
-export const spawnErrors = ({ scenario }: Suite): void => {
+export const spawnErrors = ({ scenario, subject }: Suite): void => {
   scenario("31: each way in which a program cannot be run has its reason, stage and errno", (t) =>
     Effect.gen(function*() {
       const dir = yield* folder
@@ -176,7 +176,7 @@ export const spawnErrors = ({ scenario }: Suite): void => {
       }
     }))
 
-  scenario("what an engine cannot do it refuses by name", (t) =>
+  if (subject.guarantees.engine === "child-process") scenario("what an engine cannot do it refuses by name", (t) =>
     Effect.gen(function*() {
       for (
         const command of [

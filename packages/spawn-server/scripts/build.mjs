@@ -9,7 +9,14 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const source = join(root, "src")
 
 const warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
-const hardening = ["-O2", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-fstack-clash-protection", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
+const hardening = [
+  "-O2",
+  "-D_FORTIFY_SOURCE=2",
+  "-fstack-protector-strong",
+  "-fstack-clash-protection",
+  "-Wl,-z,relro,-z,now",
+  "-Wl,-z,noexecstack"
+]
 
 const has = (compiler) => spawnSync(compiler, ["--version"], { stdio: "ignore" }).status === 0
 const firstOf = (compilers) => compilers.find(has)
@@ -25,7 +32,14 @@ export const variants = {
     return cc && {
       output: "effect-process-spawn-server-sanitize",
       cc,
-      flags: [...warnings, "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+      flags: [
+        ...warnings,
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all"
+      ]
     }
   },
   arm64: () => {
@@ -37,15 +51,24 @@ export const variants = {
 export const build = (name) => {
   const variant = variants[name]()
   if (process.platform !== "linux") return { skipped: "the spawn server runs on Linux only" }
-  if (variant === undefined) return { skipped: `no C compiler for the spawn server (${name}): the fallback engine serves` }
+  if (variant === undefined) {
+    return { skipped: `no C compiler for the spawn server (${name}): the fallback engine serves` }
+  }
   const output = join(root, "build", variant.output)
-  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file) && !file.startsWith("fuzz")).map((file) => join(source, file))
+  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file) && !file.startsWith("fuzz")).map((file) =>
+    join(source, file)
+  )
   const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs))
   if (existsSync(output) && statSync(output).mtimeMs >= newest) return { output, built: false }
   mkdirSync(dirname(output), { recursive: true })
   // Put in place in one step: another build or a running server may be using it.
   const temporary = `${output}.${process.pid}`
-  const result = spawnSync(variant.cc, [...variant.flags, "-o", temporary, ...files.filter((file) => file.endsWith(".c"))], { stdio: "inherit" })
+  const result = spawnSync(variant.cc, [
+    ...variant.flags,
+    "-o",
+    temporary,
+    ...files.filter((file) => file.endsWith(".c"))
+  ], { stdio: "inherit" })
   if (result.status !== 0) return { failed: true }
   renameSync(temporary, output)
   return { output, built: true }

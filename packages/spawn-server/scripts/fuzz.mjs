@@ -9,7 +9,18 @@ const seconds = process.argv[2] ?? "60"
 const seed = process.argv[3] ?? String(Math.floor(Date.now() / 1000))
 const output = join(root, "build", "fuzz")
 const sources = ["test/fuzz.c", "src/plan.c", "src/wire.c"].map((file) => join(root, file))
-const flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fno-sanitize-recover=all", "-o", output, ...sources]
+const flags = [
+  "-std=c11",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-O1",
+  "-g",
+  "-fno-sanitize-recover=all",
+  "-o",
+  output,
+  ...sources
+]
 const run = (file, args, stdio = "inherit") => spawnSync(file, args, { stdio, cwd: root }).status
 
 mkdirSync(dirname(output), { recursive: true })

@@ -3,7 +3,9 @@
 import { spawnSync } from "node:child_process"
 import { build } from "./build.mjs"
 
-const qemu = ["qemu-aarch64-static", "qemu-aarch64"].find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0)
+const qemu = ["qemu-aarch64-static", "qemu-aarch64"].find((name) =>
+  spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0
+)
 const result = build("arm64")
 if (result.failed === true) {
   process.exitCode = 1

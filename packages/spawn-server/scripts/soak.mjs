@@ -24,12 +24,22 @@ const until = performance.now() + seconds * 1000
 let runs = 0
 const failures = []
 const one = async () => {
-  const job = await server.spawn(command("sh", ["-c", scripts[pick(scripts.length)]], { env, graceMs: pick(200), ...(pick(3) === 0 ? { deadlineMs: 1 + pick(100) } : {}) }))
+  const job = await server.spawn(
+    command("sh", ["-c", scripts[pick(scripts.length)]], {
+      env,
+      graceMs: pick(200),
+      ...(pick(3) === 0 ? { deadlineMs: 1 + pick(100) } : {})
+    })
+  )
   for (const pipe of [0, 1]) if (pick(4) > 0) job.readable(pipe).resume().on("error", () => {})
   await new Promise((resolve) => setTimeout(resolve, pick(60)))
   if (pick(3) === 0) await job.signal([1, 2, 10, 18][pick(4)], pick(2) === 0 ? "group" : "leader").catch(() => {})
   if (pick(4) === 0) await job.descendants().catch(() => {})
-  if (pick(200) === 0) try { process.kill(job.supervisorPid, "SIGKILL") } catch { /* It is over already. */ }
+  if (pick(200) === 0) {
+    try {
+      process.kill(job.supervisorPid, "SIGKILL")
+    } catch { /* It is over already. */ }
+  }
   if (pick(5) === 0) job.kill()
   else job.terminate()
   if (!(await job.empty())) failures.push(job.id)
@@ -46,11 +56,14 @@ await new Promise((resolve) => setTimeout(resolve, 1000))
 const after = [open("self"), open(server.pid), rss(server.pid), rss("self")]
 const left = readdirSync("/proc").filter((name) => {
   try {
-    return /^\d+$/.test(name) && Number(name) !== process.pid && readFileSync(`/proc/${name}/cmdline`, "latin1").includes(mark)
+    return /^\d+$/.test(name) && Number(name) !== process.pid &&
+      readFileSync(`/proc/${name}/cmdline`, "latin1").includes(mark)
   } catch {
     return false
   }
 })
-console.log(JSON.stringify({ runs, failures: failures.length, left: left.length, lost: server.lost?.message, before, after }))
+console.log(
+  JSON.stringify({ runs, failures: failures.length, left: left.length, lost: server.lost?.message, before, after })
+)
 await server.close()
 process.exitCode = failures.length + left.length === 0 && after[0] <= before[0] + 2 && after[1] <= before[1] ? 0 : 1

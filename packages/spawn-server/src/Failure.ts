@@ -27,7 +27,9 @@ export class SpawnFailure extends Error {
   readonly path: string | undefined
   /** `exec`: the file is there. `ENOENT` then speaks of the interpreter that it names. */
   readonly exists: boolean
-  constructor(fields: { step: Step; stage: number; code: string; errno: number; path: string | undefined; exists: boolean }) {
+  constructor(
+    fields: { step: Step; stage: number; code: string; errno: number; path: string | undefined; exists: boolean }
+  ) {
     super(`${fields.step} ${fields.code}${fields.path === undefined ? "" : `: ${fields.path}`}`)
     this.step = fields.step
     this.stage = fields.stage

@@ -84,7 +84,13 @@ export class Job {
   #left: number
 
   /** @internal */
-  constructor(server: SpawnServer, id: number, started: { supervisor: number; pending: boolean; pids: Array<number> }, descriptors: Array<number>, graceMs: number) {
+  constructor(
+    server: SpawnServer,
+    id: number,
+    started: { supervisor: number; pending: boolean; pids: Array<number> },
+    descriptors: Array<number>,
+    graceMs: number
+  ) {
     this.#server = server
     this.id = id
     this.pids = started.pids
@@ -157,7 +163,9 @@ export class Job {
   }
 
   readable(pipe: number, options?: { readonly onread?: net.OnReadOpts }): net.Socket {
-    return new net.Socket({ fd: this.takeDescriptor(pipe), readable: true, writable: false, ...options } as net.SocketConstructorOpts)
+    return new net.Socket(
+      { fd: this.takeDescriptor(pipe), readable: true, writable: false, ...options }
+    )
   }
 
   writable(pipe: number): net.Socket {
@@ -175,7 +183,9 @@ export class Job {
 
   /** To the group, as `kill %1` does, or to the leader alone. Rejects with `RequestFailure`. */
   signal(signal: number, to: "group" | "leader" = "group"): Promise<void> {
-    return this.#server.request("signal", this, (w, token) => w.u32(token).u8(signal).u8(to === "leader" ? 1 : 0)).then(() => undefined)
+    return this.#server.request("signal", this, (w, token) => w.u32(token).u8(signal).u8(to === "leader" ? 1 : 0)).then(
+      () => undefined
+    )
   }
 
   /**
@@ -198,7 +208,8 @@ export class Job {
 
   /** Moves the deadline; without one it does nothing. Rejects with `ESRCH` once termination has begun. */
   extendDeadline(byMs: number): Promise<void> {
-    return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs)))).then(() => undefined)
+    return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs))))
+      .then(() => undefined)
   }
 
   /** Every descendant, escapees too, by pid. */

@@ -9,7 +9,12 @@ export type Redirect =
   | { readonly fd: number; readonly kind: "null" }
   /** An end of `pipes[pipe]`: the stage reads it or writes it. */
   | { readonly fd: number; readonly kind: "read" | "write"; readonly pipe: number }
-  | { readonly fd: number; readonly kind: "file"; readonly path: string; readonly mode: "read" | "write" | "append" | "readWrite" }
+  | {
+    readonly fd: number
+    readonly kind: "file"
+    readonly path: string
+    readonly mode: "read" | "write" | "append" | "readWrite"
+  }
   /** What the stage's descriptor `of` is, once all others are in place: `2>&1` is `{ fd: 2, kind: "dup", of: 1 }`. */
   | { readonly fd: number; readonly kind: "dup"; readonly of: number }
 
@@ -62,9 +67,14 @@ export interface SpawnRequest {
 }
 
 /** How one of the first three descriptors of a plain command is set up. */
-export type Stdio = "pipe" | "inherit" | "ignore" | { readonly path: string; readonly mode: "read" | "write" | "append" }
+export type Stdio = "pipe" | "inherit" | "ignore" | {
+  readonly path: string
+  readonly mode: "read" | "write" | "append"
+}
 
-export interface CommandOptions extends Omit<SpawnRequest, "stages" | "pipes">, Omit<StageRequest, "file" | "args" | "redirects"> {
+export interface CommandOptions
+  extends Omit<SpawnRequest, "stages" | "pipes">, Omit<StageRequest, "file" | "args" | "redirects">
+{
   readonly stdin?: Stdio
   readonly stdout?: Stdio
   readonly stderr?: Stdio | "stdout"
@@ -90,7 +100,16 @@ export const command = (file: string, args: ReadonlyArray<string> = [], options:
   return { ...rest, stages: [{ ...rest, file, args, redirects }], pipes }
 }
 
-const resources = { cpu: 0, fileSize: 1, data: 2, stack: 3, core: 4, processes: 6, openFiles: 7, addressSpace: 9 } as const
+const resources = {
+  cpu: 0,
+  fileSize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  processes: 6,
+  openFiles: 7,
+  addressSpace: 9
+} as const
 const modes = { read: 0, write: 1, append: 2, readWrite: 3 } as const
 const owners = { none: 0, reads: 1, writes: 2 } as const
 const unlimited = 0xffff_ffff_ffff_ffffn
@@ -105,7 +124,11 @@ const whole = (what: string, value: number, low: number, high: number): number =
   return value
 }
 
-const writeEnvironment = (w: Writer, env: Readonly<Record<string, string | undefined>>, mark: string | undefined): void => {
+const writeEnvironment = (
+  w: Writer,
+  env: Readonly<Record<string, string | undefined>>,
+  mark: string | undefined
+): void => {
   const names = Object.keys(env)
   let text = ""
   const entries: Array<string> = []
@@ -205,7 +228,10 @@ const writeStage = (w: Writer, stage: StageRequest, context: Context): void => {
 const writer = new Writer()
 
 /** Encodes an environment for use in many requests; what it holds is fixed from then on. */
-export const encodeEnvironment = (env: Readonly<Record<string, string | undefined>>, context: Context): EncodedEnvironment => {
+export const encodeEnvironment = (
+  env: Readonly<Record<string, string | undefined>>,
+  context: Context
+): EncodedEnvironment => {
   const w = new Writer()
   writeEnvironment(w, env, context.mark)
   return { encoded: w.slice(0) }
@@ -216,10 +242,16 @@ export const encode = (id: number, request: SpawnRequest, context: Context): Buf
   const w = writer.begin(Kind.Spawn)
   const pipes = request.pipes ?? []
   w.u32(id).u64(request.deadlineMs === undefined ? 0 : Math.max(1, Math.ceil(request.deadlineMs)))
-  w.u32(whole("grace period", Math.ceil(request.graceMs ?? 5000), 0, 0xffff_ffff)).u32(request.foreground === true ? 1 : 0)
-  w.u8(whole("kill signal", request.killSignal ?? 15, 1, 64)).u8(whole("number of stages", request.stages.length, 1, 64))
+  w.u32(whole("grace period", Math.ceil(request.graceMs ?? 5000), 0, 0xffff_ffff)).u32(
+    request.foreground === true ? 1 : 0
+  )
+  w.u8(whole("kill signal", request.killSignal ?? 15, 1, 64)).u8(
+    whole("number of stages", request.stages.length, 1, 64)
+  )
   w.u16(whole("number of pipes", pipes.length, 0, 192))
-  for (let i = 0; i < pipes.length; i++) w.u8(owners[pipes[i]!.owner]).u32(whole("pipe size", pipes[i]!.size ?? 0, 0, 1 << 30))
+  for (let i = 0; i < pipes.length; i++) {
+    w.u8(owners[pipes[i]!.owner]).u32(whole("pipe size", pipes[i]!.size ?? 0, 0, 1 << 30))
+  }
   for (let i = 0; i < request.stages.length; i++) writeStage(w, request.stages[i]!, context)
   return w.length > maximumBody ? undefined : w.end()
 }

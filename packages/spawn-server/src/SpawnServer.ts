@@ -55,7 +55,8 @@ interface Asked {
 }
 
 /** Where the build puts the program. */
-export const defaultBinary = (): string => fileURLToPath(new URL("../build/effect-process-spawn-server", import.meta.url))
+export const defaultBinary = (): string =>
+  fileURLToPath(new URL("../build/effect-process-spawn-server", import.meta.url))
 
 const steps: ReadonlyArray<Step> = ["fork", "fork", "open", "limits", "user", "chdir", "exec"]
 const readFlags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK
@@ -152,7 +153,10 @@ export class SpawnServer {
     this.#socket.on("data", (chunk: Buffer) => frames.push(chunk))
     this.#socket.on("error", () => this.#end("its socket broke"))
     this.#socket.on("close", () => this.#end("it closed its socket"))
-    child.on("exit", (code, signal) => this.#end(signal === null ? `it exited with ${String(code)}` : `it was killed by ${signal}`))
+    child.on(
+      "exit",
+      (code, signal) => this.#end(signal === null ? `it exited with ${String(code)}` : `it was killed by ${signal}`)
+    )
     child.on("error", (error) => this.#end(error.message))
     child.unref()
   }
@@ -172,7 +176,10 @@ export class SpawnServer {
     }
     const server = new SpawnServer(child, options)
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => server.#welcome?.(new Unavailable("it does not answer")), options.startTimeoutMs ?? 5000)
+      const timer = setTimeout(
+        () => server.#welcome?.(new Unavailable("it does not answer")),
+        options.startTimeoutMs ?? 5000
+      )
       server.#welcome = (error) => {
         clearTimeout(timer)
         server.#welcome = undefined
@@ -181,7 +188,9 @@ export class SpawnServer {
         reject(error)
       }
       server.#send(
-        server.#writer.begin(Kind.Hello).u32(version).u32(options.killBoundMs ?? 1000).u32(options.slackMs ?? 250).u32(options.cgroup === false ? 0 : 1)
+        server.#writer.begin(Kind.Hello).u32(version).u32(options.killBoundMs ?? 1000).u32(options.slackMs ?? 250).u32(
+          options.cgroup === false ? 0 : 1
+        )
       )
     })
     server.#socket.unref()
@@ -218,7 +227,9 @@ export class SpawnServer {
       const id = this.#nextId++
       const frame = encode(id, request, this.#context)
       if (frame === undefined) {
-        return reject(new SpawnFailure({ step: "exec", stage: 0, code: "E2BIG", errno: 7, path: undefined, exists: false }))
+        return reject(
+          new SpawnFailure({ step: "exec", stage: 0, code: "E2BIG", errno: 7, path: undefined, exists: false })
+        )
       }
       this.#pending.set(id, {
         id,
@@ -237,7 +248,9 @@ export class SpawnServer {
 
   /** As `Job.terminate`, for a job whose `spawn` has not answered yet. */
   terminateId(id: number, signal = 0, graceMs = 0): void {
-    if (this.#lost === undefined) this.#send(this.#writer.begin(Kind.Terminate).u32(id).u8(signal).u32(Math.ceil(graceMs)))
+    if (this.#lost === undefined) {
+      this.#send(this.#writer.begin(Kind.Terminate).u32(id).u8(signal).u32(Math.ceil(graceMs)))
+    }
   }
 
   /** Ends every job with its own signal and grace period, then the server. Resolves when it is gone. */
@@ -265,7 +278,11 @@ export class SpawnServer {
   }
 
   /** @internal */
-  request(name: Asked["name"], job: Job, write: (w: Writer, token: number) => Writer): Promise<ReadonlyArray<ProcessRow>> {
+  request(
+    name: Asked["name"],
+    job: Job,
+    write: (w: Writer, token: number) => Writer
+  ): Promise<ReadonlyArray<ProcessRow>> {
     return new Promise((resolve, reject) => {
       if (job.lost !== undefined) return reject(job.lost)
       if (this.#lost !== undefined) return reject(this.#lost)
@@ -332,7 +349,9 @@ export class SpawnServer {
 
   #onWelcome(body: Reader): void {
     const theirs = body.u32()
-    if (theirs !== version) return this.#welcome?.(new Unavailable(`it speaks version ${theirs} of the protocol, we ${version}`))
+    if (theirs !== version) {
+      return this.#welcome?.(new Unavailable(`it speaks version ${theirs} of the protocol, we ${version}`))
+    }
     body.u32()
     const features = body.u32()
     const probe = body.u32()
@@ -375,7 +394,14 @@ export class SpawnServer {
       }
     } catch (error) {
       const { code = "EIO", errno = -5 } = error as NodeJS.ErrnoException
-      pending.failure = new SpawnFailure({ step: "open", stage: 0, code, errno: -errno, path: undefined, exists: false })
+      pending.failure = new SpawnFailure({
+        step: "open",
+        stage: 0,
+        code,
+        errno: -errno,
+        path: undefined,
+        exists: false
+      })
       this.#send(this.#writer.begin(Kind.Kill).u32(pending.id))
     }
     pending.descriptors = descriptors
@@ -392,7 +418,13 @@ export class SpawnServer {
         const isPending = body.u8() === 1
         const pids: Array<number> = []
         for (let n = body.u8(); n > 0; n--) pids.push(body.u32())
-        const job = new Job(this, pending.id, { supervisor, pending: isPending, pids }, pending.descriptors ?? [], pending.graceMs)
+        const job = new Job(
+          this,
+          pending.id,
+          { supervisor, pending: isPending, pids },
+          pending.descriptors ?? [],
+          pending.graceMs
+        )
         this.#pending.delete(pending.id)
         this.#jobs.set(pending.id, job)
         return pending.resolve(job)
@@ -401,11 +433,22 @@ export class SpawnServer {
         pending.failure ??= this.#readFailure(body)
         return
       case Kind.Lost:
-        pending.failure ??= new SpawnFailure({ step: "fork", stage: 0, code: "ESRCH", errno: 3, path: undefined, exists: false })
+        pending.failure ??= new SpawnFailure({
+          step: "fork",
+          stage: 0,
+          code: "ESRCH",
+          errno: 3,
+          path: undefined,
+          exists: false
+        })
         return
       case Kind.Empty:
       case Kind.Unkillable:
-        return this.#fail(pending, pending.failure ?? new SpawnFailure({ step: "fork", stage: 0, code: "ESRCH", errno: 3, path: undefined, exists: false }))
+        return this.#fail(
+          pending,
+          pending.failure ??
+            new SpawnFailure({ step: "fork", stage: 0, code: "ESRCH", errno: 3, path: undefined, exists: false })
+        )
     }
   }
 
@@ -422,7 +465,14 @@ export class SpawnServer {
     const errno = body.u32()
     const exists = body.u8() === 1
     const path = body.string()
-    return new SpawnFailure({ stage, step, errno, code: errnoName(errno), exists, path: path === "" ? undefined : path })
+    return new SpawnFailure({
+      stage,
+      step,
+      errno,
+      code: errnoName(errno),
+      exists,
+      path: path === "" ? undefined : path
+    })
   }
 
   #onJob(job: Job, kind: number, body: Reader): void {
@@ -504,7 +554,9 @@ export class SpawnServer {
     clearInterval(this.#timer)
     this.#timer = undefined
     // A server that has closed its socket or does not answer may still be there.
-    if (this.#closing === undefined && this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL")
+    if (this.#closing === undefined && this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill("SIGKILL")
+    }
     this.#socket.destroy()
     if (this.#directory >= 0) closeQuietly(this.#directory)
     this.#welcome?.(new Unavailable(said))
@@ -515,7 +567,7 @@ export class SpawnServer {
     const closed = this.#closing
     for (const one of pending) this.#fail(one, this.#lost)
     for (const job of jobs) this.#loseJob(job, this.#lost)
-    if (closed === undefined) for (const listener of this.#onLost) listener(this.#lost)
+    if (closed === undefined) { for (const listener of this.#onLost) listener(this.#lost) }
     void this.#aftermath(jobs).then(() => closed?.())
   }
 
@@ -538,7 +590,8 @@ export class SpawnServer {
       }
       for (const job of left) {
         const stat = readStat(job.supervisorPid)
-        const isGone = allDone || stat === undefined || stat.state === "Z" || stat.state === "X" || performance.now() - began > limit(job)
+        const isGone = allDone || stat === undefined || stat.state === "Z" || stat.state === "X" ||
+          performance.now() - began > limit(job)
         if (isGone && (await this.#endOrphans(killBound)) === 0) {
           left.delete(job)
           this.#emptied(job)
@@ -595,4 +648,3 @@ export class SpawnServer {
     }
   }
 }
-

@@ -40,7 +40,12 @@ describe("elsewhere", () => {
       console.log(JSON.stringify([text.trim(), empty]))
       await server.spawn(command("true", [], { user: { uid: 0, gid: 0 } })).catch((error) => console.log(error.step, error.code))
       await server.close()`
-    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], { uid: 65534, gid: 65534, cwd: "/", encoding: "utf8" })
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      uid: 65534,
+      gid: 65534,
+      cwd: "/",
+      encoding: "utf8"
+    })
     expect(result.stdout).toBe(`["65534",true]\nuser EPERM\n`)
   })
 
@@ -53,7 +58,14 @@ describe("elsewhere", () => {
       console.log(await job.empty())
       await server.close()`
     // A mount namespace of its own, so that nobody else's /proc changes.
-    const result = spawnSync("unshare", ["-m", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" --input-type=module -e "$1"', process.execPath, script], { cwd: "/", encoding: "utf8" })
+    const result = spawnSync("unshare", [
+      "-m",
+      "sh",
+      "-c",
+      "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" --input-type=module -e \"$1\"",
+      process.execPath,
+      script
+    ], { cwd: "/", encoding: "utf8" })
     expect(result.stdout).toBe("true\n")
   })
 
@@ -67,7 +79,15 @@ describe("elsewhere", () => {
       const other = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
       process.kill(server.pid, "SIGKILL")
       console.log(await other.empty())`
-    const result = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", process.execPath, "--input-type=module", "-e", script], { cwd: "/", encoding: "utf8" })
+    const result = spawnSync("unshare", [
+      "--pid",
+      "--fork",
+      "--mount-proc",
+      process.execPath,
+      "--input-type=module",
+      "-e",
+      script
+    ], { cwd: "/", encoding: "utf8" })
     expect(result.stdout).toBe("1 true\ntrue\n")
   })
 
@@ -89,7 +109,12 @@ describe("elsewhere", () => {
     spawnSync("cp", [path.join(root, "build", "fixtures", "daemon"), file])
     spawnSync("chown", ["root", file])
     spawnSync("chmod", ["4755", file])
-    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script, file], { uid: 65534, gid: 65534, cwd: "/", encoding: "utf8" })
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script, file], {
+      uid: 65534,
+      gid: 65534,
+      cwd: "/",
+      encoding: "utf8"
+    })
     spawnSync("rm", [file])
     for (const pid of having(file)) process.kill(pid, "SIGKILL")
     expect(result.stdout).toBe("false true 1 true\n")

@@ -8,10 +8,16 @@ import { encode, command } from "../src/Request.ts"
 const binary = process.env["SPAWN_SERVER_BINARY"] ?? defaultBinary()
 const w = new Writer()
 const hello = w.begin(Kind.Hello).u32(version).u32(1000).u32(250).u32(0).end()
-const spawn = encode(1, command("true", ["a", "b"], { env: { A: "b" }, stdin: "pipe", user: { uid: 1, gid: 1 }, cwd: "/" }), { mark: undefined, directory: undefined })!
+const spawn = encode(
+  1,
+  command("true", ["a", "b"], { env: { A: "b" }, stdin: "pipe", user: { uid: 1, gid: 1 }, cwd: "/" }),
+  { mark: undefined, directory: undefined }
+)!
 
 /** What the server says and how it ends when this is written to it and the socket is kept open. */
-const feed = (...frames: ReadonlyArray<Buffer>): Promise<{ status: number | null; signal: string | null; said: string }> =>
+const feed = (
+  ...frames: ReadonlyArray<Buffer>
+): Promise<{ status: number | null; signal: string | null; said: string }> =>
   new Promise((resolve) => {
     const child = childProcess.spawn(binary, [], { stdio: ["ignore", "ignore", "pipe", "pipe"] })
     const socket = child.stdio[3] as Socket
@@ -39,17 +45,19 @@ const random = (seed: number) => (): number => {
 }
 
 describe("43: frames", () => {
-  for (const [what, frames] of [
-    ["of absurd length", [hello, raw(0xffff_ffff, Kind.Spawn)]],
-    ["of unknown kind", [hello, raw(0, 99)]],
-    ["before the greeting", [spawn]],
-    ["with a greeting too short", [raw(4, Kind.Hello, [1, 0, 0, 0])]],
-    ["with another version", [w.begin(Kind.Hello).u32(77).u32(1000).u32(250).u32(0).end()]],
-    ["with reserved bits", [hello, Buffer.from([0, 0, 0, 0, 3, 0, 1, 0])]],
-    ["with a spawn cut short", [hello, raw(30, Kind.Spawn, [...spawn.subarray(8, 38)])]],
-    ["with a spawn too long", [hello, raw(spawn.length - 8 + 1, Kind.Spawn, [...spawn.subarray(8), 0])]],
-    ["with one id twice", [hello, spawn, spawn]]
-  ] as const) {
+  for (
+    const [what, frames] of [
+      ["of absurd length", [hello, raw(0xffff_ffff, Kind.Spawn)]],
+      ["of unknown kind", [hello, raw(0, 99)]],
+      ["before the greeting", [spawn]],
+      ["with a greeting too short", [raw(4, Kind.Hello, [1, 0, 0, 0])]],
+      ["with another version", [w.begin(Kind.Hello).u32(77).u32(1000).u32(250).u32(0).end()]],
+      ["with reserved bits", [hello, Buffer.from([0, 0, 0, 0, 3, 0, 1, 0])]],
+      ["with a spawn cut short", [hello, raw(30, Kind.Spawn, [...spawn.subarray(8, 38)])]],
+      ["with a spawn too long", [hello, raw(spawn.length - 8 + 1, Kind.Spawn, [...spawn.subarray(8), 0])]],
+      ["with one id twice", [hello, spawn, spawn]]
+    ] as const
+  ) {
     it(`${what}: the server ends with a message`, async () => {
       const { status, signal, said } = await feed(...frames)
       expect([status, signal]).toEqual([1, null])
@@ -71,7 +79,11 @@ describe("43: frames", () => {
   it("random bytes", async () => {
     const next = random(7)
     for (let i = 0; i < 20; i++) {
-      const { status, signal } = await feed(hello, Buffer.from(Array.from({ length: 200 }, () => next() & 255)), raw(0xffff_ffff, 0))
+      const { status, signal } = await feed(
+        hello,
+        Buffer.from(Array.from({ length: 200 }, () => next() & 255)),
+        raw(0xffff_ffff, 0)
+      )
       expect([status, signal]).toEqual([1, null])
     }
   })

@@ -1,5 +1,20 @@
 import { describe, expect, it } from "vitest"
-import { alive, childrenOf, exitOf, grace, having, killed, owner, release, run, sh, slack, tag, until, withServer } from "./support.ts"
+import {
+  alive,
+  childrenOf,
+  exitOf,
+  grace,
+  having,
+  killed,
+  owner,
+  release,
+  run,
+  sh,
+  slack,
+  tag,
+  until,
+  withServer
+} from "./support.ts"
 
 const { get } = withServer()
 
@@ -52,13 +67,15 @@ describe("owner", () => {
     await until("the owner too", () => having(t).length === 0)
   })
 
-  for (const [name, mode, end] of [
-    ["process.exit", "exit", undefined],
-    ["an uncaught exception", "throw", undefined],
-    ["SIGTERM", "wait", "SIGTERM"],
-    ["SIGHUP", "wait", "SIGHUP"],
-    ["SIGINT", "wait", "SIGINT"]
-  ] as const) {
+  for (
+    const [name, mode, end] of [
+      ["process.exit", "exit", undefined],
+      ["an uncaught exception", "throw", undefined],
+      ["SIGTERM", "wait", "SIGTERM"],
+      ["SIGHUP", "wait", "SIGHUP"],
+      ["SIGINT", "wait", "SIGINT"]
+    ] as const
+  ) {
     it(`18: ${name}`, async () => {
       const t = tag()
       const { child, said } = owner(mode, jobs(t))
@@ -97,12 +114,16 @@ describe("owner", () => {
 
   it("signals: the group or the leader", async () => {
     const t = tag()
-    const r = await sh(get(), `trap "echo leader" USR1; (trap "echo member; exit" USR1; echo ready; while :; do sleep 0.05; done) & while :; do sleep 0.05; done # ${t}`)
+    const r = await sh(
+      get(),
+      `trap "echo leader" USR1; (trap "echo member; exit" USR1; echo ready; while :; do sleep 0.05; done) & while :; do sleep 0.05; done # ${t}`
+    )
     await until("ready", () => r.output().includes("ready"))
     await r.job.signal(10, "leader")
     await until("leader", () => r.output() === "ready\nleader\n")
     await r.job.signal(10)
     await until("both", () => r.output().includes("member") && r.output().split("leader").length === 3)
+    expect(r.output()).toContain("leader")
     await release(r)
   })
 })

@@ -26,7 +26,9 @@ describe("streams", () => {
   it("22: a child that closes its stdin and leaves", async () => {
     const r = await sh(get(), "exec 0<&-; sleep .2; exit 7", { stdin: "pipe" })
     const input = r.job.writable(0)
-    const broken = new Promise<string | undefined>((resolve) => input.once("error", (error: NodeJS.ErrnoException) => resolve(error.code)))
+    const broken = new Promise<string | undefined>((resolve) =>
+      input.once("error", (error: NodeJS.ErrnoException) => resolve(error.code))
+    )
     input.end(Buffer.alloc(10_000_000))
     expect(await exitOf(r)).toEqual(exited(7))
     expect(await broken).toBe("EPIPE")
@@ -46,7 +48,12 @@ describe("streams", () => {
   it("24: output that nobody reads stops the child", async () => {
     const { command } = await import("../src/index.ts")
     const job = await get().spawn(command("head", ["-c", "1G", "/dev/zero"], { stderr: "ignore", graceMs: grace }))
-    await until("the pipe is full", () => fs.readFileSync(`/proc/${job.pid}/wchan`, "latin1").includes("pipe") || fs.readFileSync(`/proc/${job.pid}/stat`, "latin1").includes(") S"))
+    await until(
+      "the pipe is full",
+      () =>
+        fs.readFileSync(`/proc/${job.pid}/wchan`, "latin1").includes("pipe") ||
+        fs.readFileSync(`/proc/${job.pid}/stat`, "latin1").includes(") S")
+    )
     const began = performance.now()
     job.terminate()
     await job.empty()
@@ -97,7 +104,9 @@ describe("streams", () => {
   })
 
   it("28: 2>&1 keeps the order", async () => {
-    const r = await sh(get(), "i=0; while [ $i -lt 2000 ]; do printf a; printf b >&2; i=$((i+1)); done", { stderr: "stdout" })
+    const r = await sh(get(), "i=0; while [ $i -lt 2000 ]; do printf a; printf b >&2; i=$((i+1)); done", {
+      stderr: "stdout"
+    })
     await exitOf(r)
     await r.ended
     expect(r.output()).toBe("ab".repeat(2000))
@@ -121,9 +130,33 @@ describe("streams", () => {
     const request: SpawnRequest = {
       pipes: [{ owner: "none" }, { owner: "none" }, { owner: "reads" }, { owner: "reads" }, { owner: "writes" }],
       stages: [
-        { file: "sh", args: ["-c", "cat <&9; echo 1 >&2"], redirects: [{ fd: 0, kind: "null" }, { fd: 1, kind: "write", pipe: 0 }, { fd: 2, kind: "write", pipe: 3 }, { fd: 9, kind: "read", pipe: 4 }] },
-        { file: "tr", args: ["a-z", "A-Z"], redirects: [{ fd: 0, kind: "read", pipe: 0 }, { fd: 1, kind: "write", pipe: 1 }, { fd: 2, kind: "write", pipe: 3 }] },
-        { file: "sh", args: ["-c", "cat; ps -o pgid= -p $$ >&2; exit 3"], redirects: [{ fd: 0, kind: "read", pipe: 1 }, { fd: 1, kind: "write", pipe: 2 }, { fd: 2, kind: "write", pipe: 3 }] }
+        {
+          file: "sh",
+          args: ["-c", "cat <&9; echo 1 >&2"],
+          redirects: [{ fd: 0, kind: "null" }, { fd: 1, kind: "write", pipe: 0 }, { fd: 2, kind: "write", pipe: 3 }, {
+            fd: 9,
+            kind: "read",
+            pipe: 4
+          }]
+        },
+        {
+          file: "tr",
+          args: ["a-z", "A-Z"],
+          redirects: [{ fd: 0, kind: "read", pipe: 0 }, { fd: 1, kind: "write", pipe: 1 }, {
+            fd: 2,
+            kind: "write",
+            pipe: 3
+          }]
+        },
+        {
+          file: "sh",
+          args: ["-c", "cat; ps -o pgid= -p $$ >&2; exit 3"],
+          redirects: [{ fd: 0, kind: "read", pipe: 1 }, { fd: 1, kind: "write", pipe: 2 }, {
+            fd: 2,
+            kind: "write",
+            pipe: 3
+          }]
+        }
       ]
     }
     const job = await get().spawn(request)
@@ -153,9 +186,11 @@ describe("streams", () => {
 
   it("a pipeline whose second stage does not start leaves nothing", async () => {
     const t = tag()
-    await expect(get().spawn({
-      stages: [{ file: "sleep", args: [t], redirects: [] }, { file: "/nonexistent", redirects: [] }]
-    })).rejects.toMatchObject({ stage: 1, step: "exec", code: "ENOENT" })
+    await expect(
+      get().spawn({
+        stages: [{ file: "sleep", args: [t], redirects: [] }, { file: "/nonexistent", redirects: [] }]
+      })
+    ).rejects.toMatchObject({ stage: 1, step: "exec", code: "ENOENT" })
     await until("nothing", () => having(t).length === 0, 1)
   })
 })

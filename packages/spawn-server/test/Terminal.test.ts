@@ -6,7 +6,11 @@ import { isSanitized, root } from "./support.ts"
 describe("terminal", () => {
   it.skipIf(isSanitized)("41: foreground and modes, before, during and after", () => {
     // A terminal of its own, as script(1) makes one.
-    const result = spawnSync("script", ["-qec", `${process.execPath} ${path.join(root, "test/fixtures/terminal.mjs")}`, "/dev/null"], {
+    const result = spawnSync("script", [
+      "-qec",
+      `${process.execPath} ${path.join(root, "test/fixtures/terminal.mjs")}`,
+      "/dev/null"
+    ], {
       stdio: ["pipe", "pipe", "inherit"],
       encoding: "utf8",
       timeout: 25_000

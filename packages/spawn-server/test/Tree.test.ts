@@ -1,6 +1,27 @@
 import * as childProcess from "node:child_process"
 import { describe, expect, it } from "vitest"
-import { alive, childrenOf, exited, exitOf, fixture, grace, having, isDead, isRoot, killBound, killed, release, run, sh, slack, tag, until, withServer } from "./support.ts"
+import {
+  alive,
+  childrenOf,
+  exited,
+  exitOf,
+  fixture,
+  grace,
+  having,
+  isDead,
+  isRoot,
+  killBound,
+  killed,
+  release,
+  run,
+  sh,
+  slack,
+  tag,
+  until,
+  withServer
+} from "./support.ts"
+
+const byNumber = (a: number, b: number) => a - b
 
 const { get, restart } = withServer()
 
@@ -43,7 +64,12 @@ describe("tree", () => {
     expect(having(t)).toEqual([])
   })
 
-  for (const [n, line] of [[5, "setsid sleep T & exit 0"], [6, "nohup sleep T >/dev/null 2>&1 & exit 0"], [7, `${fixture("daemon")} T`]] as const) {
+  for (
+    const [n, line] of [[5, "setsid sleep T & exit 0"], [6, "nohup sleep T >/dev/null 2>&1 & exit 0"], [
+      7,
+      `${fixture("daemon")} T`
+    ]] as const
+  ) {
     it(`${n}: what outlives the leader is named and ended`, async () => {
       const t = tag()
       const r = await sh(get(), line.replace("T", t))
@@ -63,7 +89,9 @@ describe("tree", () => {
     // Its own command line went with its main thread.
     await until("the main thread has exited", () => r.output() === "ready\n")
     expect(isDead(r.job.pid)).toBe(false)
-    expect((await r.job.descendants()).map((row) => row.pid).sort()).toEqual([r.job.pid, ...having(t)].sort())
+    expect((await r.job.descendants()).map((row) => row.pid).sort(byNumber)).toEqual(
+      [r.job.pid, ...having(t)].sort(byNumber)
+    )
     await release(r)
     expect(having(t)).toEqual([])
   })
@@ -126,7 +154,10 @@ describe("tree", () => {
 
   it("12: a killed supervisor", async () => {
     const t = tag()
-    const r = await sh(get(), `(setsid sleep ${t} &); (trap "" TERM; sleep ${t}) & while [ ! -e /nonexistent/${t} ]; do sleep 0.3; kill -KILL $PPID; done`)
+    const r = await sh(
+      get(),
+      `(setsid sleep ${t} &); (trap "" TERM; sleep ${t}) & while [ ! -e /nonexistent/${t} ]; do sleep 0.3; kill -KILL $PPID; done`
+    )
     await expect(r.job.exited()).rejects.toMatchObject({ name: "ServerLost", what: "supervisor" })
     expect(await r.job.empty()).toBe(true)
     expect(having(t)).toEqual([])
@@ -147,7 +178,9 @@ describe("tree", () => {
 
   it("12: the server killed with 50 jobs that ignore TERM", async () => {
     const t = tag()
-    const all = await Promise.all(Array.from({ length: 50 }, () => sh(get(), `trap "" TERM; echo; while :; do sleep ${t}; done`)))
+    const all = await Promise.all(
+      Array.from({ length: 50 }, () => sh(get(), `trap "" TERM; echo; while :; do sleep ${t}; done`))
+    )
     await until("all ready", () => all.every((r) => r.output() === "\n"), 20_000)
     const began = performance.now()
     process.kill(get().pid, "SIGKILL")

@@ -17,6 +17,15 @@ export default function setup(): void {
   const out = path.join(root, "build", "fixtures")
   fs.mkdirSync(out, { recursive: true })
   for (const name of ["daemon", "bomb", "threads"]) {
-    run("cc", ["-std=c11", "-Wall", "-Wextra", "-O1", "-pthread", "-o", path.join(out, name), path.join(root, "test", "fixtures", `${name}.c`)])
+    run("cc", [
+      "-std=c11",
+      "-Wall",
+      "-Wextra",
+      "-O1",
+      "-pthread",
+      "-o",
+      path.join(out, name),
+      path.join(root, "test", "fixtures", `${name}.c`)
+    ])
   }
 }

@@ -16,7 +16,9 @@ export const killBound = 1000
 export const slack = 1500
 
 /** The sanitizer's build, when that is what is tested. */
-const binary: StartOptions = process.env["SPAWN_SERVER_BINARY"] === undefined ? {} : { binary: process.env["SPAWN_SERVER_BINARY"] }
+const binary: StartOptions = process.env["SPAWN_SERVER_BINARY"] === undefined
+  ? {}
+  : { binary: process.env["SPAWN_SERVER_BINARY"] }
 export const isSanitized = binary.binary !== undefined
 
 let serial = 0
@@ -24,7 +26,9 @@ const tags: Array<string> = []
 
 /** Seconds to sleep that no other process sleeps. */
 export const tag = (): string => {
-  const value = `${100 + (process.pid % 500)}.${String(Date.now() % 1_000_000).padStart(6, "0")}${String(serial++).padStart(3, "0")}`
+  const value = `${100 + (process.pid % 500)}.${String(Date.now() % 1_000_000).padStart(6, "0")}${
+    String(serial++).padStart(3, "0")
+  }`
   tags.push(value)
   return value
 }
@@ -54,7 +58,9 @@ export const having = (word: string): Array<number> =>
 export const childrenOf = (pid: number): Array<number> => {
   try {
     return fs.readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
-      fs.readFileSync(`/proc/${pid}/task/${tid}/children`, "latin1").split(" ").filter((word) => word !== "").map(Number)
+      fs.readFileSync(`/proc/${pid}/task/${tid}/children`, "latin1").split(" ").filter((word) => word !== "").map(
+        Number
+      )
     )
   } catch {
     return []
@@ -70,7 +76,8 @@ export const until = async (what: string, condition: () => boolean, ms = 5000): 
   return performance.now() - began
 }
 
-export const alive = (word: string, count = 1): Promise<number> => until(`${count} with ${word}`, () => having(word).length === count)
+export const alive = (word: string, count = 1): Promise<number> =>
+  until(`${count} with ${word}`, () => having(word).length === count)
 
 export const descriptorCount = (pid: number | "self" = "self"): number => fs.readdirSync(`/proc/${pid}/fd`).length
 
@@ -85,7 +92,9 @@ export interface Running {
 const started: Array<Job> = []
 
 /** A server for a file of tests, and after each of them the proof that nothing is left of it. */
-export const withServer = (options: StartOptions = {}): { readonly get: () => SpawnServer; readonly restart: () => Promise<void> } => {
+export const withServer = (
+  options: StartOptions = {}
+): { readonly get: () => SpawnServer; readonly restart: () => Promise<void> } => {
   let server: SpawnServer
   let before = 0
   beforeAll(async () => {
@@ -115,7 +124,12 @@ export const withServer = (options: StartOptions = {}): { readonly get: () => Sp
   }
 }
 
-export const run = async (server: SpawnServer, file: string, args: ReadonlyArray<string>, options: CommandOptions = {}): Promise<Running> => {
+export const run = async (
+  server: SpawnServer,
+  file: string,
+  args: ReadonlyArray<string>,
+  options: CommandOptions = {}
+): Promise<Running> => {
   const request = command(file, args, { graceMs: grace, ...options })
   const job = await server.spawn(request)
   started.push(job)
@@ -140,7 +154,8 @@ export const run = async (server: SpawnServer, file: string, args: ReadonlyArray
   }
 }
 
-export const sh = (server: SpawnServer, script: string, options?: CommandOptions): Promise<Running> => run(server, "sh", ["-c", script], options)
+export const sh = (server: SpawnServer, script: string, options?: CommandOptions): Promise<Running> =>
+  run(server, "sh", ["-c", script], options)
 
 /** Ends the job and says how long that took. */
 export const release = async (running: Running, graceMs = grace): Promise<number> => {
@@ -158,9 +173,16 @@ export const signal = (name: NodeJS.Signals): number => os.constants.signals[nam
 export const killed = (name: NodeJS.Signals): unknown => ({ kind: "killed", signal: signal(name), coreDumped: false })
 export const exited = (code: number): unknown => ({ kind: "exited", code })
 
-export const owner = (mode: string, jobs: ReadonlyArray<unknown>): { child: childProcess.ChildProcess; said: () => string } => {
-  const child = childProcess.spawn(process.execPath, [path.join(root, "test/fixtures/owner.mjs"), mode, JSON.stringify(jobs)], { stdio: ["pipe", "pipe", "ignore"] })
+export const owner = (
+  mode: string,
+  jobs: ReadonlyArray<unknown>
+): { child: childProcess.ChildProcess; said: () => string } => {
+  const child = childProcess.spawn(process.execPath, [
+    path.join(root, "test/fixtures/owner.mjs"),
+    mode,
+    JSON.stringify(jobs)
+  ], { stdio: ["pipe", "pipe", "ignore"] })
   let text = ""
-  child.stdout!.on("data", (chunk: Buffer) => (text += String(chunk)))
+  child.stdout.on("data", (chunk: Buffer) => (text += String(chunk)))
   return { child, said: () => text }
 }

@@ -23,7 +23,12 @@ export const readStat = (pid: number | string): Stat | undefined => {
     const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
     const end = text.lastIndexOf(")")
     const fields = text.slice(end + 2).split(" ")
-    return { name: text.slice(text.indexOf("(") + 1, end), state: fields[0] ?? "?", ppid: Number(fields[1]), start: fields[19] ?? "" }
+    return {
+      name: text.slice(text.indexOf("(") + 1, end),
+      state: fields[0] ?? "?",
+      ppid: Number(fields[1]),
+      start: fields[19] ?? ""
+    }
   } catch {
     return undefined
   }
