@@ -28,7 +28,8 @@ const table = () =>
 
 const key = ({ pid, started }) => `${pid}:${started}`
 
-const commandLine = (pid) => read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() || read(`/proc/${pid}/comm`).trim()
+const commandLine = (pid) =>
+  read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() || read(`/proc/${pid}/comm`).trim()
 
 const leftovers = (before, reaper, mark) => {
   const rows = table()

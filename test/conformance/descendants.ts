@@ -36,17 +36,20 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       yield* t.isEmpty
     }))
 
-  scenario("7: a daemon that has left group, session, descriptors and environment is listed, and ended", (t) =>
-    Effect.gen(function*() {
-      const daemon = fixtures.program("daemon")
-      const result = yield* Command.run(t.mark(Command.make(daemon, t.token)))
-      assert.deepInclude(result.exit, { _tag: "Exited", code: 0 })
-      assert.lengthOf(result.leaked, 1)
-      const [left] = result.leaked
-      assert.notStrictEqual(left?.sid, left?.ppid)
-      assert.isFalse(observer.isAlive(left?.pid ?? 0))
-      yield* t.isEmpty
-    }))
+  scenario(
+    "7: a daemon that has left group, session, descriptors and environment is listed, and ended",
+    (t) =>
+      Effect.gen(function*() {
+        const daemon = fixtures.program("daemon")
+        const result = yield* Command.run(t.mark(Command.make(daemon, t.token)))
+        assert.deepInclude(result.exit, { _tag: "Exited", code: 0 })
+        assert.lengthOf(result.leaked, 1)
+        const [left] = result.leaked
+        assert.notStrictEqual(left?.sid, left?.ppid)
+        assert.isFalse(observer.isAlive(left?.pid ?? 0))
+        yield* t.isEmpty
+      })
+  )
 
   if (process.getuid?.() === 0) {
     scenario("9: a fork bomb whose children leave the group is over within the bound", (t) =>
@@ -62,20 +65,23 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       }))
   }
 
-  scenario("12: a child that kills its supervisor ends, the owner is told, and the next spawn works", (t) =>
-    Effect.gen(function*() {
-      const job = yield* Command.start(t.sh("read line; kill -KILL $PPID; sleep 100"))
-      yield* t.seeAlive(1)
-      process.kill(above(job.pid).supervisor, "SIGKILL")
-      const [elapsed, error] = yield* timed(Effect.flip(job.exit))
-      assert.strictEqual(error._tag, "SpawnServerLost")
-      within(elapsed, e)
-      within((yield* gone(t.token))[0], e)
-      const [, own] = yield* timed(Effect.flip(Command.run(t.sh("kill -KILL $PPID; sleep 100"))))
-      assert.strictEqual(own._tag, "SpawnServerLost")
-      yield* t.isEmpty
-      assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
-    }))
+  scenario(
+    "12: a child that kills its supervisor ends, the owner is told, and the next spawn works",
+    (t) =>
+      Effect.gen(function*() {
+        const job = yield* Command.start(t.sh("read line; kill -KILL $PPID; sleep 100"))
+        yield* t.seeAlive(1)
+        process.kill(above(job.pid).supervisor, "SIGKILL")
+        const [elapsed, error] = yield* timed(Effect.flip(job.exit))
+        assert.strictEqual(error._tag, "SpawnServerLost")
+        within(elapsed, e)
+        within((yield* gone(t.token))[0], e)
+        const [, own] = yield* timed(Effect.flip(Command.run(t.sh("kill -KILL $PPID; sleep 100"))))
+        assert.strictEqual(own._tag, "SpawnServerLost")
+        yield* t.isEmpty
+        assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
+      })
+  )
 
   scenario("12: a supervisor that is stopped does not stop the deadline", (t) =>
     Effect.gen(function*() {
@@ -88,18 +94,26 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       yield* t.isEmpty
     }))
 
-  scenario("12: a server that is killed takes fifty stubborn jobs with it in one grace period", (t) =>
-    Effect.gen(function*() {
-      const jobs = yield* Effect.replicateEffect(Command.start(t.sh("trap '' TERM; echo; while :; do sleep 1; done")), 50)
-      yield* t.seeAlive(100)
-      process.kill(above(jobs[0]?.pid ?? 0).server, "SIGKILL")
-      const [elapsed, errors] = yield* timed(Effect.forEach(jobs, (job) => Effect.flip(job.exit), { concurrency: "unbounded" }))
-      assert.deepStrictEqual(new Set(errors.map(({ _tag }) => _tag)), new Set(["SpawnServerLost"]))
-      within(elapsed, e)
-      // Fifty at once on two cores, and the observer reads all of /proc meanwhile.
-      within((yield* gone(t.token))[0], g + 4 * e)
-      assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
-    }))
+  scenario(
+    "12: a server that is killed takes fifty stubborn jobs with it in one grace period",
+    (t) =>
+      Effect.gen(function*() {
+        const jobs = yield* Effect.replicateEffect(
+          Command.start(t.sh("trap '' TERM; echo; while :; do sleep 1; done")),
+          50
+        )
+        yield* t.seeAlive(100)
+        process.kill(above(jobs[0]?.pid ?? 0).server, "SIGKILL")
+        const [elapsed, errors] = yield* timed(
+          Effect.forEach(jobs, (job) => Effect.flip(job.exit), { concurrency: "unbounded" })
+        )
+        assert.deepStrictEqual(new Set(errors.map(({ _tag }) => _tag)), new Set(["SpawnServerLost"]))
+        within(elapsed, e)
+        // Fifty at once on two cores, and the observer reads all of /proc meanwhile.
+        within((yield* gone(t.token))[0], g + 4 * e)
+        assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
+      })
+  )
 
   scenario("12: a server that hangs is lost, and the next spawn works", (t) =>
     Effect.gen(function*() {
@@ -159,20 +173,23 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       }))
   }
 
-  scenario("38: a job that waits for a FIFO nobody opens meets its deadline, and can be interrupted", (t) =>
-    Effect.gen(function*() {
-      const dir = yield* Effect.acquireRelease(
-        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
-        (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
-      )
-      const fifo = path.join(dir, "fifo")
-      yield* Command.run(t.mark(Command.make("mkfifo", fifo)))
-      const waiting = t.sh(`exec cat < ${fifo}`)
-      const [elapsed, error] = yield* timed(Effect.flip(Command.run(waiting.pipe(Command.timeout(300)))))
-      assert.strictEqual(error._tag, "TimedOut")
-      within(elapsed, 300 + e)
-      within(yield* t.interrupt(waiting, t.seeAlive(1)), e)
-    }))
+  scenario(
+    "38: a job that waits for a FIFO nobody opens meets its deadline, and can be interrupted",
+    (t) =>
+      Effect.gen(function*() {
+        const dir = yield* Effect.acquireRelease(
+          Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
+          (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
+        )
+        const fifo = path.join(dir, "fifo")
+        yield* Command.run(t.mark(Command.make("mkfifo", fifo)))
+        const waiting = t.sh(`exec cat < ${fifo}`)
+        const [elapsed, error] = yield* timed(Effect.flip(Command.run(waiting.pipe(Command.timeout(300)))))
+        assert.strictEqual(error._tag, "TimedOut")
+        within(elapsed, 300 + e)
+        within(yield* t.interrupt(waiting, t.seeAlive(1)), e)
+      })
+  )
 
   scenario("limits, niceness, umask and groups are what the command says", (t) =>
     Effect.gen(function*() {

@@ -20,7 +20,12 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
     Effect.gen(function*() {
       const owner = `exec 9</dev/null 21</dev/null 1000</dev/null; exec "$0" "$@"`
       const started = yield* fixtures.start("bash", [
-        "-c", owner, process.execPath, fixtures.script("descriptors"), t.engine, t.token
+        "-c",
+        owner,
+        process.execPath,
+        fixtures.script("descriptors"),
+        t.engine,
+        t.token
       ])
       yield* until("the owner's end", () => started.hasExited() || undefined)
       assert.deepInclude(started.status(), { code: 0 })
@@ -34,44 +39,61 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
       assert.deepStrictEqual(status, ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"])
     }))
 
-  scenario("37: the owner's descriptors are the same after 500 runs, 64 failures and 200 interruptions", (t) =>
-    Effect.gen(function*() {
-      yield* Command.string(t.sh("echo warm"))
-      const before = observer.descriptors()
-      yield* Effect.forEach(Array.from({ length: 500 }), () => Command.string(t.sh("echo x")), { concurrency: 8 })
-      yield* Effect.forEach(Array.from({ length: 64 }), () => Effect.flip(Command.run(t.mark(Command.make("no-such")))), {
-        concurrency: 8
+  scenario(
+    "37: the owner's descriptors are the same after 500 runs, 64 failures and 200 interruptions",
+    (t) =>
+      Effect.gen(function*() {
+        yield* Command.string(t.sh("echo warm"))
+        const before = observer.descriptors()
+        yield* Effect.forEach(Array.from({ length: 500 }), () => Command.string(t.sh("echo x")), { concurrency: 8 })
+        yield* Effect.forEach(
+          Array.from({ length: 64 }),
+          () => Effect.flip(Command.run(t.mark(Command.make("no-such")))),
+          {
+            concurrency: 8
+          }
+        )
+        yield* Effect.forEach(
+          Array.from({ length: 200 }),
+          () => Effect.flatMap(Effect.fork(Command.run(t.sh("exec sleep 100"))), (fiber) => Fiber.interrupt(fiber)),
+          { concurrency: 8 }
+        )
+        yield* afterSettling("descriptors as before", before)
       })
-      yield* Effect.forEach(
-        Array.from({ length: 200 }),
-        () => Effect.flatMap(Effect.fork(Command.run(t.sh("exec sleep 100"))), (fiber) => Fiber.interrupt(fiber)),
-        { concurrency: 8 }
-      )
-      yield* afterSettling("descriptors as before", before)
-    }))
+  )
 
-  scenario("38: a hundred handles that nobody awaits leave no zombie, descriptor or timer", (t) =>
-    Effect.gen(function*() {
-      yield* Command.string(t.sh("echo warm"))
-      const before = observer.descriptors()
-      yield* Effect.replicateEffect(Command.start(t.sh("echo unread; echo unread >&2")), 100)
-      yield* until("all gone", () => observer.alive(t.token).length + observer.zombies().length === 0 || undefined)
-      yield* afterSettling("descriptors as before, with the scope still open", before)
-    }))
+  scenario(
+    "38: a hundred handles that nobody awaits leave no zombie, descriptor or timer",
+    (t) =>
+      Effect.gen(function*() {
+        yield* Command.string(t.sh("echo warm"))
+        const before = observer.descriptors()
+        yield* Effect.replicateEffect(Command.start(t.sh("echo unread; echo unread >&2")), 100)
+        yield* until("all gone", () => observer.alive(t.token).length + observer.zombies().length === 0 || undefined)
+        yield* afterSettling("descriptors as before, with the scope still open", before)
+      })
+  )
 
   scenario("39: two thousand runs, two hundred at once", (t) =>
     Effect.gen(function*() {
-      const codes = yield* Effect.forEach(Array.from({ length: 2_000 }), () => Command.exitCode(t.mark(Command.make("true"))), {
+      const codes = yield* Effect.forEach(Array.from({ length: 2_000 }), () =>
+        Command.exitCode(t.mark(Command.make("true"))), {
         concurrency: 200
       })
-      assert.lengthOf(codes.filter((code) => code === 0), 2_000)
+      assert.lengthOf(
+        codes.filter((code) =>
+          code === 0
+        ),
+        2_000
+      )
     }))
 
   scenario("39: five hundred exits at the same moment", (t) =>
     Effect.gen(function*() {
       const jobs = yield* Effect.forEach(Array.from({ length: 500 }), (_, index) =>
         Command.start(t.sh(`read line; exit ${index % 256}`)))
-      yield* Effect.forEach(jobs, (job) => Stream.run(Stream.empty, job.stdin), { concurrency: "unbounded" })
+      yield* Effect.forEach(jobs, (job) =>
+        Stream.run(Stream.empty, job.stdin), { concurrency: "unbounded" })
       const codes = yield* Effect.forEach(jobs, (job) => job.exitCode, { concurrency: "unbounded" })
       assert.deepStrictEqual(codes, jobs.map((_, index) => index % 256))
     }))

@@ -8,8 +8,11 @@ import * as observer from "../support/observer.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
 const owner = (t: Scenario, mode: string, token = t.token) =>
-  Effect.tap(fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token]), (started) =>
-    until("ready", () => started.lines.some((line) => line.startsWith("ready")) || started.hasExited() || undefined))
+  Effect.tap(
+    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token]),
+    (started) =>
+      until("ready", () => started.lines.some((line) => line.startsWith("ready")) || started.hasExited() || undefined)
+  )
 
 const jobsOf = (token: string, ownerPid: number) =>
   observer.alive(token).filter(({ commandLine, pid }) => pid !== ownerPid && !commandLine.includes("watchdog"))

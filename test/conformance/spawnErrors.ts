@@ -24,60 +24,89 @@ const spawnError = <E, R>(command: Command.Command<E, R>) =>
 
 /** The signals that end a process by default and that Node has names for. Source: signal(7). */
 const deadly = [
-  "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV",
-  "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGIO",
-  "SIGPWR", "SIGSYS"
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGILL",
+  "SIGTRAP",
+  "SIGABRT",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGKILL",
+  "SIGUSR1",
+  "SIGSEGV",
+  "SIGUSR2",
+  "SIGPIPE",
+  "SIGALRM",
+  "SIGTERM",
+  "SIGSTKFLT",
+  "SIGXCPU",
+  "SIGXFSZ",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSYS"
 ] as const
 
 export const spawnErrors = ({ scenario, subject }: Suite): void => {
-  scenario("31: each way in which a program cannot be run has its reason, stage and errno", (t) =>
-    Effect.gen(function*() {
-      const dir = yield* folder
-      const file = (name: string, content: string | Buffer, mode = 0o755): string => {
-        const at = path.join(dir, name)
-        fs.writeFileSync(at, content)
-        fs.chmodSync(at, mode)
-        return at
-      }
-      fs.symlinkSync("loop", path.join(dir, "loop"))
-      const brokenElf = fs.readFileSync(process.execPath).subarray(0, 4096)
-      brokenElf.writeUInt16LE(0xfff0, 18)
-      const cases = [
-        ["effect-process-no-such-program", "NotFound", "ENOENT"],
-        [path.join(dir, "absent"), "NotFound", "ENOENT"],
-        [file("plain", "#!/bin/sh\n", 0o644), "PermissionDenied", "EACCES"],
-        [dir, "PermissionDenied", "EACCES"],
-        [file("interpreter", "#!/no/such/interpreter\n"), "NotFound", "ENOENT"],
-        [file("no-first-line", "echo run by sh\n"), "NotExecutable", "ENOEXEC"],
-        [file("empty", ""), "NotExecutable", "ENOEXEC"],
-        [file("elf", brokenElf), "NotExecutable", "ENOEXEC"],
-        [file("elf-cut", "\u007fELF and no more"), "NotExecutable", "ENOEXEC"],
-        [path.join(dir, "loop"), "NotFound", "ELOOP"],
-        [path.join(dir, "x".repeat(300)), "NotFound", "ENAMETOOLONG"],
-        [path.join(dir, "plain", "below"), "NotFound", "ENOTDIR"]
-      ] as const
-      for (const [program, reason, errno] of cases) {
-        const error = yield* spawnError(t.mark(Command.make(program)))
-        assert.deepInclude(error, { reason, stage: "exec", errno }, program)
-        assert.include(error.message, path.basename(program).slice(0, 100))
-      }
-    }))
+  scenario(
+    "31: each way in which a program cannot be run has its reason, stage and errno",
+    (t) =>
+      Effect.gen(function*() {
+        const dir = yield* folder
+        const file = (name: string, content: string | Buffer, mode = 0o755): string => {
+          const at = path.join(dir, name)
+          fs.writeFileSync(at, content)
+          fs.chmodSync(at, mode)
+          return at
+        }
+        fs.symlinkSync("loop", path.join(dir, "loop"))
+        const brokenElf = fs.readFileSync(process.execPath).subarray(0, 4096)
+        brokenElf.writeUInt16LE(0xfff0, 18)
+        const cases = [
+          ["effect-process-no-such-program", "NotFound", "ENOENT"],
+          [path.join(dir, "absent"), "NotFound", "ENOENT"],
+          [file("plain", "#!/bin/sh\n", 0o644), "PermissionDenied", "EACCES"],
+          [dir, "PermissionDenied", "EACCES"],
+          [file("interpreter", "#!/no/such/interpreter\n"), "NotFound", "ENOENT"],
+          [file("no-first-line", "echo run by sh\n"), "NotExecutable", "ENOEXEC"],
+          [file("empty", ""), "NotExecutable", "ENOEXEC"],
+          [file("elf", brokenElf), "NotExecutable", "ENOEXEC"],
+          [file("elf-cut", "\u007fELF and no more"), "NotExecutable", "ENOEXEC"],
+          [path.join(dir, "loop"), "NotFound", "ELOOP"],
+          [path.join(dir, "x".repeat(300)), "NotFound", "ENAMETOOLONG"],
+          [path.join(dir, "plain", "below"), "NotFound", "ENOTDIR"]
+        ] as const
+        for (const [program, reason, errno] of cases) {
+          const error = yield* spawnError(t.mark(Command.make(program)))
+          assert.deepInclude(error, { reason, stage: "exec", errno }, program)
+          assert.include(error.message, path.basename(program).slice(0, 100))
+        }
+      })
+  )
 
-  scenario("31: the search path is that of the child, with empty entries, directories and what cannot be run", (t) =>
-    Effect.gen(function*() {
-      const dir = yield* folder
-      for (const name of ["a", "b", "c"]) fs.mkdirSync(path.join(dir, name))
-      fs.mkdirSync(path.join(dir, "a", "tool"))
-      fs.writeFileSync(path.join(dir, "b", "tool"), "#!/bin/sh\necho wrong\n", { mode: 0o644 })
-      fs.writeFileSync(path.join(dir, "c", "tool"), "#!/bin/sh\necho \"right $0\"\n", { mode: 0o755 })
-      const tool = (PATH: string) => t.mark(Command.make("tool")).pipe(Command.env({ PATH }))
-      const full = ["a", "b", "c"].map((name) => path.join(dir, name)).join(":")
-      assert.strictEqual(yield* Command.string(tool(full)), `right ${path.join(dir, "c", "tool")}\n`)
-      const here = tool(`${path.join(dir, "a")}:`).pipe(Command.workingDirectory(path.join(dir, "c")))
-      assert.include(yield* Command.string(here), "right")
-      assert.deepInclude(yield* spawnError(tool(path.join(dir, "b"))), { reason: "PermissionDenied", errno: "EACCES" })
-      assert.deepInclude(yield* spawnError(tool(dir)), { reason: "NotFound", errno: "ENOENT" })
-    }))
+  scenario(
+    "31: the search path is that of the child, with empty entries, directories and what cannot be run",
+    (t) =>
+      Effect.gen(function*() {
+        const dir = yield* folder
+        for (const name of ["a", "b", "c"]) fs.mkdirSync(path.join(dir, name))
+        fs.mkdirSync(path.join(dir, "a", "tool"))
+        fs.writeFileSync(path.join(dir, "b", "tool"), "#!/bin/sh\necho wrong\n", { mode: 0o644 })
+        fs.writeFileSync(path.join(dir, "c", "tool"), "#!/bin/sh\necho \"right $0\"\n", { mode: 0o755 })
+        const tool = (PATH: string) => t.mark(Command.make("tool")).pipe(Command.env({ PATH }))
+        const full = ["a", "b", "c"].map((name) => path.join(dir, name)).join(":")
+        assert.strictEqual(yield* Command.string(tool(full)), `right ${path.join(dir, "c", "tool")}\n`)
+        const here = tool(`${path.join(dir, "a")}:`).pipe(Command.workingDirectory(path.join(dir, "c")))
+        assert.include(yield* Command.string(here), "right")
+        assert.deepInclude(yield* spawnError(tool(path.join(dir, "b"))), {
+          reason: "PermissionDenied",
+          errno: "EACCES"
+        })
+        assert.deepInclude(yield* spawnError(tool(dir)), { reason: "NotFound", errno: "ENOENT" })
+      })
+  )
 
   scenario("32: a working directory that is none", (t) =>
     Effect.gen(function*() {
@@ -104,7 +133,9 @@ export const spawnErrors = ({ scenario, subject }: Suite): void => {
           Command.make("true", long),
           Command.make("true", ...many),
           Command.make("true").pipe(Command.env({ LONG: long })),
-          Command.make("true").pipe(Command.env(Object.fromEntries(many.map((value, index) => [`LONG${index}`, value]))))
+          Command.make("true").pipe(
+            Command.env(Object.fromEntries(many.map((value, index) => [`LONG${index}`, value])))
+          )
         ]
       ) {
         const error = yield* spawnError(t.mark(command))
@@ -176,19 +207,28 @@ export const spawnErrors = ({ scenario, subject }: Suite): void => {
       }
     }))
 
-  if (subject.guarantees.engine === "child-process") scenario("what an engine cannot do it refuses by name", (t) =>
+  if (subject.guarantees.engine === "child-process") {
+    scenario("what an engine cannot do it refuses by name", (t) =>
+      Effect.gen(function*() {
+        for (
+          const command of [
+            t.sh("true").pipe(Command.limits({ openFiles: 10 })),
+            t.sh("true").pipe(Command.nice(5)),
+            t.sh("true").pipe(Command.umask(0o77)),
+            t.sh("true").pipe(Command.user({ uid: 1, gid: 1, groups: [1] }))
+          ]
+        ) {
+          const error = yield* spawnError(command)
+          assert.deepInclude(error, { reason: "Unsupported", stage: "validate" })
+        }
+      }))
+  }
+
+  scenario("a script that begins like an option is a script", (t) =>
     Effect.gen(function*() {
-      for (
-        const command of [
-          t.sh("true").pipe(Command.limits({ openFiles: 10 })),
-          t.sh("true").pipe(Command.nice(5)),
-          t.sh("true").pipe(Command.umask(0o77)),
-          t.sh("true").pipe(Command.user({ uid: 1, gid: 1, groups: [1] }))
-        ]
-      ) {
-        const error = yield* spawnError(command)
-        assert.deepInclude(error, { reason: "Unsupported", stage: "validate" })
-      }
+      const script = "--no-such-program 2>/dev/null || exit 9"
+      assert.strictEqual(yield* Command.exitCode(t.mark(Command.shell(script))), 9)
+      assert.strictEqual(yield* Command.exitCode(t.mark(Command.shell("+x 2>/dev/null || exit 8"))), 8)
     }))
 
   scenario("argument 0 and the user are what the command says", (t) =>

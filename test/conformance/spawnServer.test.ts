@@ -64,27 +64,31 @@ describe("42: a spawn server that does not start", () => {
     "another program": file("other", "#!/bin/sh\nexit 3\n", 0o755)
   }
   for (const [what, binary] of Object.entries(cases)) {
-    it.live(`${what}: its layer fails, the best one falls back, says so once and tells the truth`, () =>
-      Effect.gen(function*() {
-        const error = yield* Effect.flip(
-          Effect.provide(ProcessSpawner, NodeProcess.layerSpawnServerWith({ binary }))
-        )
-        assert.deepInclude(error, { _tag: "EngineUnavailable", engine: "spawn-server" })
-        const said: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => {
-            said.push(String(message))
-          })
-        )
-        const engine = yield* Effect.gen(function*() {
-          assert.strictEqual(yield* Command.string(Command.make("echo", "hi")), "hi\n")
-          return (yield* ProcessSpawner).guarantees.engine
-        }).pipe(Effect.provide(NodeProcess.layerWith({ binary })), Effect.provide(logger))
-        assert.strictEqual(engine, "child-process")
-        assert.lengthOf(said, 1)
-        assert.include(said[0], "weaker")
-      }), 30_000)
+    it.live(
+      `${what}: its layer fails, the best one falls back, says so once and tells the truth`,
+      () =>
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(
+            Effect.provide(ProcessSpawner, NodeProcess.layerSpawnServerWith({ binary }))
+          )
+          assert.deepInclude(error, { _tag: "EngineUnavailable", engine: "spawn-server" })
+          const said: Array<string> = []
+          const logger = Logger.replace(
+            Logger.defaultLogger,
+            Logger.make(({ message }) => {
+              said.push(String(message))
+            })
+          )
+          const engine = yield* Effect.gen(function*() {
+            assert.strictEqual(yield* Command.string(Command.make("echo", "hi")), "hi\n")
+            return (yield* ProcessSpawner).guarantees.engine
+          }).pipe(Effect.provide(NodeProcess.layerWith({ binary })), Effect.provide(logger))
+          assert.strictEqual(engine, "child-process")
+          assert.lengthOf(said, 1)
+          assert.include(said[0], "weaker")
+        }),
+      30_000
+    )
   }
 
   it.live("the control: one that starts is the best one", () =>

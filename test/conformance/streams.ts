@@ -1,5 +1,6 @@
 /** Scenarios 21 to 30: pipes that are held, unread, huge, split or fed by something that fails. */
 import { assert } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -11,7 +12,12 @@ import { type Suite, timed, until, within } from "../support/scenario.ts"
 const megabyte = 1024 * 1024
 
 export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
-  for (const [what, script] of [["stdout", "sleep 100 & echo done"], ["stderr", "sleep 100 >/dev/null & echo done"]] as const) {
+  for (
+    const [what, script] of [["stdout", "sleep 100 & echo done"], [
+      "stderr",
+      "sleep 100 >/dev/null & echo done"
+    ]] as const
+  ) {
     scenario(`21: a descendant that holds ${what} keeps nobody waiting`, (t) =>
       Effect.gen(function*() {
         const [elapsed, output] = yield* timed(Command.string(t.sh(script)))
@@ -79,7 +85,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
   scenario("25: a command ends with its own stdin, whatever was spawned beside it", (t) =>
     Effect.gen(function*() {
       const [elapsed] = yield* timed(Effect.scoped(Effect.gen(function*() {
-        const [cat] = yield* Effect.all([Command.start(t.mark(Command.make("cat"))), Command.start(t.sh("exec sleep 2"))], {
+        const [cat] = yield* Effect.all([
+          Command.start(t.mark(Command.make("cat"))),
+          Command.start(t.sh("exec sleep 2"))
+        ], {
           concurrency: "unbounded"
         })
         yield* Stream.run(Stream.empty, cat.stdin)
@@ -109,28 +118,34 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
       assert.deepStrictEqual([...yield* Stream.runCollect(Command.streamLines(t.sh(script)))], ["done"])
     }))
 
-  scenario("30: an input that fails fails the run with its own error, and the child never sees the end of it", (t) =>
-    Effect.gen(function*() {
-      const input = Stream.concat(Stream.make("half"), Stream.fail("boom" as const))
-      const command = t.sh("cat >/dev/null; echo committed").pipe(Command.stdin(input))
-      for (const runner of [Command.run, Command.exitCode, Command.string, Command.success]) {
-        assert.strictEqual(yield* Effect.flip(runner(command) as Effect.Effect<unknown, unknown, never>), "boom")
-      }
-      const events = yield* Effect.either(Stream.runCollect(Command.stream(command)))
-      assert.deepStrictEqual(events._tag === "Left" ? events.left : events.right, "boom")
-    }))
+  scenario(
+    "30: an input that fails fails the run with its own error, and the child never sees the end of it",
+    (t) =>
+      Effect.gen(function*() {
+        const input = Stream.concat(Stream.make("half"), Stream.fail("boom" as const))
+        const command = t.sh("cat >/dev/null; echo committed").pipe(Command.stdin(input))
+        for (const runner of [Command.run, Command.exitCode, Command.string, Command.success]) {
+          assert.strictEqual(yield* Effect.flip(runner(command) as Effect.Effect<unknown, unknown, never>), "boom")
+        }
+        const events = yield* Effect.either(Stream.runCollect(Command.stream(command)))
+        assert.deepStrictEqual(events._tag === "Left" ? events.left : events.right, "boom")
+      })
+  )
 
   scenario("30: an input that is interrupted ends the job before its stdin", (t) =>
     Effect.gen(function*() {
-      const job = yield* Command.start(t.sh("cat >/dev/null && echo committed"))
-      const feeding = yield* Effect.fork(
-        Stream.concat(Stream.make(new Uint8Array(10)), Stream.never).pipe(Stream.run(job.stdin))
+      const job = yield* Command.start(t.sh("head -c 10; cat >/dev/null && echo committed"))
+      const begun = yield* Deferred.make<void>()
+      const reading = yield* Effect.fork(
+        job.stdout.pipe(Stream.tap(() => Deferred.succeed(begun, undefined)), Stream.decodeText(), Stream.mkString)
       )
-      const reading = yield* Effect.fork(Stream.runCount(job.stdout))
-      yield* t.seeAlive(2)
+      const feeding = yield* Effect.fork(
+        Stream.concat(Stream.make(Buffer.from("0123456789")), Stream.never).pipe(Stream.run(job.stdin))
+      )
+      yield* Deferred.await(begun)
       yield* Fiber.interrupt(feeding)
       assert.deepInclude(yield* job.exit, { _tag: "Killed", signal: "SIGTERM" })
-      assert.strictEqual(yield* Fiber.join(reading), 0)
+      assert.strictEqual(yield* Fiber.join(reading), "0123456789")
     }))
 
   scenario("what a slow reader has not read when the job is empty is still delivered", (t) =>
@@ -140,7 +155,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
       const job = yield* Command.start(t.sh(`head -c ${bytes} /dev/zero | tr '\\0' x`))
       yield* job.exit.pipe(Effect.timeoutOption(50))
       const seen = createHash("sha256")
-      yield* job.stdout.pipe(Stream.tap(() => Effect.sleep(d)), Stream.runForEach((chunk) => Effect.sync(() => seen.update(chunk))))
+      yield* job.stdout.pipe(
+        Stream.tap(() => Effect.sleep(d)),
+        Stream.runForEach((chunk) => Effect.sync(() => seen.update(chunk)))
+      )
       assert.strictEqual(seen.digest("hex"), hash)
       assert.strictEqual(yield* job.exitCode, 0)
     }))
@@ -156,7 +174,10 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
     Effect.gen(function*() {
       const job = yield* Command.start(t.mark(Command.make("cat")))
       const input = Stream.make("one\n", "two\n", "three\n").pipe(Stream.encodeText)
-      const [, output] = yield* Effect.all([Stream.run(input, job.stdin), Stream.mkString(Stream.decodeText(job.stdout))], {
+      const [, output] = yield* Effect.all([
+        Stream.run(input, job.stdin),
+        Stream.mkString(Stream.decodeText(job.stdout))
+      ], {
         concurrency: "unbounded"
       })
       assert.strictEqual(output, "one\ntwo\nthree\n")

@@ -17,17 +17,20 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
       within(yield* t.interrupt(t.sh("sleep 100 & exec sleep 100"), t.seeAlive(2)), e)
     }))
 
-  scenario("2: a member that ignores TERM is killed after the grace period, and the exit stays the leader's", (t) =>
-    Effect.gen(function*() {
-      const process = yield* Command.start(t.sh("(trap '' TERM; exec sleep 101) & exec sleep 100"))
-      // The subshell has set its trap before it became a sleep.
-      yield* t.seeRunning("sleep 100", "sleep 101")
-      const [elapsed, exit] = yield* timed(process.terminate())
-      assert.deepInclude(exit, { _tag: "Killed", signal: "SIGTERM" })
-      assert.isAtLeast(elapsed, g)
-      within(elapsed, g + e)
-      yield* t.isEmpty
-    }))
+  scenario(
+    "2: a member that ignores TERM is killed after the grace period, and the exit stays the leader's",
+    (t) =>
+      Effect.gen(function*() {
+        const process = yield* Command.start(t.sh("(trap '' TERM; exec sleep 101) & exec sleep 100"))
+        // The subshell has set its trap before it became a sleep.
+        yield* t.seeRunning("sleep 100", "sleep 101")
+        const [elapsed, exit] = yield* timed(process.terminate())
+        assert.deepInclude(exit, { _tag: "Killed", signal: "SIGTERM" })
+        assert.isAtLeast(elapsed, g)
+        within(elapsed, g + e)
+        yield* t.isEmpty
+      })
+  )
 
   scenario("3: a leader that ignores TERM is killed when the grace period ends", (t) =>
     Effect.gen(function*() {
@@ -85,46 +88,66 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
         within(elapsed, g + k + e)
       }))
 
-    scenario("13: what belongs to another user and cannot be killed is reported within the bound", (t) =>
-      Effect.gen(function*() {
-        const folder = yield* Effect.acquireRelease(
-          Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
-          (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
-        )
-        const stubborn = path.join(folder, "stubborn")
-        fs.copyFileSync(fixtures.program("stubborn"), stubborn)
-        fs.chmodSync(folder, 0o755)
-        fs.chmodSync(stubborn, 0o4755)
-        const owner = yield* fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, "stubborn", t.token], {
-          uid: 64_123,
-          gid: 64_123,
-          env: { PATH: process.env["PATH"], STUBBORN: stubborn }
+    scenario(
+      "13: what belongs to another user and cannot be killed is reported within the bound",
+      (t) =>
+        Effect.gen(function*() {
+          const folder = yield* Effect.acquireRelease(
+            Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
+            (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
+          )
+          const stubborn = path.join(folder, "stubborn")
+          fs.copyFileSync(fixtures.program("stubborn"), stubborn)
+          fs.chmodSync(folder, 0o755)
+          fs.chmodSync(stubborn, 0o4755)
+          const owner = yield* fixtures.start(process.execPath, [
+            fixtures.script("owner"),
+            t.engine,
+            "stubborn",
+            t.token
+          ], {
+            uid: 64_123,
+            gid: 64_123,
+            env: { PATH: process.env["PATH"], STUBBORN: stubborn }
+          })
+          yield* t.seeRunning("stubborn")
+          const report = yield* until("the owner's report", () =>
+            owner.lines.find((line) => line.startsWith("Unkillable")))
+          within(Number(report.split(" ")[1]), 300 + k + e)
+          for (const { commandLine, pid } of observer.alive(t.token)) {
+            if (commandLine.startsWith(stubborn)) {
+              process.kill(pid, "SIGKILL")
+            }
+          }
+          yield* until("the end of all", () =>
+            observer.alive(t.token).length === 0 || undefined)
+          yield* until("the owner's end", () => owner.hasExited() || undefined)
         })
-        yield* t.seeRunning("stubborn")
-        const report = yield* until("the owner's report", () => owner.lines.find((line) => line.startsWith("Unkillable")))
-        within(Number(report.split(" ")[1]), 300 + k + e)
-        yield* until("the owner's end", () => owner.hasExited() || undefined)
-        for (const { pid } of observer.alive(t.token)) process.kill(pid, "SIGKILL")
-        yield* until("its end", () => observer.alive(t.token).length === 0 || undefined)
-      }))
+    )
   }
 
-  scenario("10: a leader killed from outside leaves a grandchild, which the handle shows and the scope ends", (t) =>
-    Effect.gen(function*() {
-      yield* Effect.scoped(Effect.gen(function*() {
-        const job = yield* Command.start(t.sh("sh -c 'sleep 100; :' sub; :"))
-        yield* t.seeAlive(3)
-        process.kill(job.pid, "SIGKILL")
-        const [elapsed, exit] = yield* timed(job.exit)
-        assert.deepInclude(exit, { _tag: "Killed", signal: "SIGKILL" })
-        within(elapsed, e)
-        const left = yield* job.descendants
-        assert.deepStrictEqual(left.map(({ commandLine }) => commandLine).sort(), ["sh -c sleep 100; : sub", "sleep 100"])
-        assert.isTrue(left.every(({ pgid, state }) => pgid === job.processGroupId && state === "S"))
-        assert.isFalse(yield* job.isRunning)
-      }))
-      yield* t.isEmpty
-    }))
+  scenario(
+    "10: a leader killed from outside leaves a grandchild, which the handle shows and the scope ends",
+    (t) =>
+      Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const job = yield* Command.start(t.sh("sh -c 'sleep 100; :' sub; :"))
+          yield* t.seeAlive(3)
+          process.kill(job.pid, "SIGKILL")
+          const [elapsed, exit] = yield* timed(job.exit)
+          assert.deepInclude(exit, { _tag: "Killed", signal: "SIGKILL" })
+          within(elapsed, e)
+          const left = yield* job.descendants
+          assert.deepStrictEqual(left.map(({ commandLine }) => commandLine).sort(), [
+            "sh -c sleep 100; : sub",
+            "sleep 100"
+          ])
+          assert.isTrue(left.every(({ pgid, state }) => pgid === job.processGroupId && state === "S"))
+          assert.isFalse(yield* job.isRunning)
+        }))
+        yield* t.isEmpty
+      })
+  )
 
   scenario("11: a stopped process dies of TERM", (t) =>
     Effect.gen(function*() {
@@ -175,7 +198,9 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
         const job = yield* Command.start(t.sh("trap 'echo TERM' TERM; echo ready; while :; do sleep 0.01; done"))
         const output = yield* Effect.fork(Command.string(t.sh("true")).pipe(Effect.zipRight(job.exit)))
         yield* t.seeAlive(1)
-        const exits = yield* Effect.all([job.terminate(), job.terminate(), job.terminate()], { concurrency: "unbounded" })
+        const exits = yield* Effect.all([job.terminate(), job.terminate(), job.terminate()], {
+          concurrency: "unbounded"
+        })
         assert.deepStrictEqual(new Set(exits.map(String)), new Set(["SIGKILL"]))
         yield* Fiber.join(output)
       }))

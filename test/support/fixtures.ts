@@ -16,7 +16,9 @@ export const program = (name: string): string => {
   if (!fs.existsSync(binary) || fs.statSync(binary).mtimeMs < fs.statSync(source).mtimeMs) {
     fs.mkdirSync(path.dirname(binary), { recursive: true })
     const fresh = `${binary}.${process.pid}`
-    execFileSync("cc", ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "-o", fresh, source], { stdio: "inherit" })
+    execFileSync("cc", ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "-o", fresh, source], {
+      stdio: "inherit"
+    })
     fs.renameSync(fresh, binary)
   }
   return binary

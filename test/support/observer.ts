@@ -51,7 +51,8 @@ export const tokenName = "EP_TEST_TOKEN"
 /** The living processes that bear a test's token in their environment or their arguments. */
 export const alive = (token: string): ReadonlyArray<Seen> =>
   pids().flatMap((pid) => {
-    const bears = read(`/proc/${pid}/cmdline`).includes(token) || read(`/proc/${pid}/environ`).includes(`${tokenName}=${token}`)
+    const bears = read(`/proc/${pid}/cmdline`).includes(token) ||
+      read(`/proc/${pid}/environ`).includes(`${tokenName}=${token}`)
     const seen = bears && isAlive(pid) ? see(pid) : undefined
     return seen === undefined ? [] : [seen]
   })

@@ -24,7 +24,12 @@ export interface Bounds {
 }
 
 /** `EFFECT_PROCESS_LOADED` says that the machine is busy on purpose, as in the 200 repeats. */
-export const bounds: Bounds = { g: 300, k: 1_000, d: 100, e: process.env["EFFECT_PROCESS_LOADED"] === undefined ? 250 : 1_500 }
+export const bounds: Bounds = {
+  g: 300,
+  k: 1_000,
+  d: 100,
+  e: process.env["EFFECT_PROCESS_LOADED"] === undefined ? 250 : 1_500
+}
 
 let count = 0
 
@@ -69,7 +74,10 @@ export class Scenario {
   }
 
   /** Runs a command, interrupts it once `ready` says so, and tells how many milliseconds the interruption took. */
-  interrupt(command: Command.Command<unknown>, ready: Effect.Effect<unknown>): Effect.Effect<number, never, ProcessSpawner> {
+  interrupt(
+    command: Command.Command<unknown>,
+    ready: Effect.Effect<unknown>
+  ): Effect.Effect<number, never, ProcessSpawner> {
     return Effect.gen(this, function*() {
       const fiber = yield* Effect.fork(Command.run(command))
       yield* ready

@@ -88,8 +88,6 @@ it.scopedLive("is replaced when it is killed, and the replacement knows the jobs
 
 it.scopedLive("goes with its layer", () =>
   Effect.gen(function*() {
-
-
     const during = yield* ProcessSpawner.pipe(
       Effect.map(() => childOf(process.pid, "effect-process-watchdog")),
       Effect.provide(layerChildProcess)

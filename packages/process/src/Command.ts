@@ -29,7 +29,7 @@ import type { Limits, StdioRequest, User } from "./Engine.ts"
 import * as internal from "./internal/command.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
-import { fromTemplate, type Word, word } from "./internal/words.ts"
+import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
 import type { Signal } from "./Signal.ts"
 
 export * from "./CommandRunner.ts"
@@ -145,7 +145,9 @@ export const make: {
     at < 0
       ? Either.right((all as ReadonlyArray<string | Redacted.Redacted<string>>).map(word))
       : Either.left(
-        `${at === 0 ? "the command" : `argument ${at}`} is ${spec.show(all[at])} and no string; convert it with String()`
+        `${at === 0 ? "the command" : `argument ${at}`} is ${
+          spec.show(all[at])
+        } and no string; convert it with String()`
       )
   )
 }
@@ -176,7 +178,11 @@ export const shell: {
     : typeof first === "string"
     ? Either.right(word(first))
     : Either.left(`the script is ${spec.show(first)}; write a string`)
-  return fromWords(Either.map(script, (text) => [word("/bin/sh"), word("-c"), text]))
+  return fromWords(Either.map(script, (text) => {
+    // What begins like an option would be read as one.
+    const end = /^[-+]/.test(reveal(text)) ? [word("--")] : []
+    return [word("/bin/sh"), word("-c"), ...end, text]
+  }))
 }
 
 /**

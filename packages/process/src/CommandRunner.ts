@@ -29,6 +29,7 @@ import type { CommandResult } from "./CommandResult.ts"
 import { type ExitStatus, isExited } from "./ExitStatus.ts"
 import { name } from "./internal/command.ts"
 import * as internal from "./internal/runner.ts"
+import { show } from "./internal/spec.ts"
 import { decode, isEncoding, lines as splitLines } from "./internal/text.ts"
 import type { Process } from "./Process.ts"
 import { ProcessSpawner } from "./ProcessSpawner.ts"
@@ -121,7 +122,7 @@ export const string = <E, R>(
         stage: "validate",
         errno: undefined,
         path: undefined,
-        detail: `"${label}" names no encoding; write a label such as "utf-8" or "latin1"`
+        detail: `${show(label)} names no encoding; write a label such as "utf-8" or "latin1"`
       })
     }
     return Effect.map(stdoutOf(self), (bytes) => decode(bytes, label))
@@ -169,9 +170,14 @@ export const json: {
   schema: Schema.Schema<A, I, R2>
 ): Effect.Effect<A, CommandError | InvalidOutput | E, ProcessSpawner | R | R2> => {
   const decodeJson = Schema.decode(Schema.parseJson(schema))
-  return Effect.flatMap(stdoutOf(self), (bytes) =>
-    Effect.mapError(decodeJson(decode(bytes)), ({ issue }) =>
-      new InvalidOutput({ command: name(self), issue, ...internal.departure(self, issue, bytes) })))
+  return Effect.flatMap(
+    stdoutOf(self),
+    (bytes) =>
+      Effect.mapError(
+        decodeJson(decode(bytes)),
+        ({ issue }) => new InvalidOutput({ command: name(self), issue, ...internal.departure(self, issue, bytes) })
+      )
+  )
 })
 
 /**

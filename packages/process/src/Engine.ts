@@ -70,7 +70,9 @@ export class PipeFailure extends Data.TaggedError("PipeFailure")<{ readonly errn
  * @since 0.1.0
  * @category errors
  */
-export class SignalFailure extends Data.TaggedError("SignalFailure")<{ readonly reason: "Gone" | "PermissionDenied" }> {}
+export class SignalFailure
+  extends Data.TaggedError("SignalFailure")<{ readonly reason: "Gone" | "PermissionDenied" }>
+{}
 
 /**
  * The read end of a pipe that the child writes. It has one reader at a time.

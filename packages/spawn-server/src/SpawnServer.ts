@@ -607,6 +607,22 @@ export class SpawnServer {
     if (this.#done >= 0) closeQuietly(this.#done)
     this.#done = -1
     if (this.#cgroupPath !== "") await this.#removeCgroup()
+    await this.#reaped()
+  }
+
+  /** Node has waited for the server, which closes its socket some time before it exits. */
+  #reaped(): Promise<void> {
+    const child = this.#child
+    if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
+    child.ref()
+    return new Promise((resolve) => {
+      // Its jobs are over: if it is still there after that, it was stopped.
+      const timer = setTimeout(() => child.kill("SIGKILL"), this.#options.killBoundMs ?? 1000)
+      child.once("exit", () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   /** How many are left. */

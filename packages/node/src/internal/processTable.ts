@@ -208,6 +208,8 @@ export const usageOf = (pid: number): ResourceUsage | undefined => {
 /** The owner as the mark in its children's environment names it: pid, start time in ticks, boot id. */
 export const ownerMark = (): string => {
   const boot = (readProc("/proc/sys/kernel/random/boot_id") ?? "").trim()
-  const start = hasProc ? String(readStat(process.pid)?.startTicks ?? 0) : ps(process.pid, "lstart=").trim().replace(/\W+/g, "-")
+  const start = hasProc
+    ? String(readStat(process.pid)?.startTicks ?? 0)
+    : ps(process.pid, "lstart=").trim().replace(/\W+/g, "-")
   return `${process.pid}:${start}:${boot}`
 }

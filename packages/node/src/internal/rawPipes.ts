@@ -30,7 +30,12 @@ export class RawOutput implements OutputPipe {
   constructor(fd: number) {
     this.fd = fd
     const onread = { buffer: () => this.nextBuffer(), callback: (count: number) => this.push(count) }
-    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = { fd, readable: true, writable: false, onread }
+    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+      fd,
+      readable: true,
+      writable: false,
+      onread
+    }
     this.socket = new Socket(options)
     this.socket.on("end", () => this.finish())
     this.socket.on("close", () => this.finish())

@@ -216,14 +216,16 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
     const servers = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: () => Servers.start(options),
-        catch: (error) => error instanceof Unavailable ? unavailable(error.reason, error) : unavailable(String(error), error)
+        catch: (error) =>
+          error instanceof Unavailable ? unavailable(error.reason, error) : unavailable(String(error), error)
       }),
       (self) => Effect.promise(() => self.close())
     )
     const runtime = yield* Effect.runtime()
     const clock = Clock.make()
     const events: spawnServerJob.Events = {
-      onLateFailure: (message) => Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`)),
+      onLateFailure: (message) =>
+        Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`)),
       onStopped: () => undefined
     }
     return {
@@ -231,7 +233,9 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       clock,
       environment,
       spawn: (request) =>
-        start(servers, clock, request.stages[0].stdin === "inherit" ? { ...events, onStopped: stopWith } : events)(request),
+        start(servers, clock, request.stages[0].stdin === "inherit" ? { ...events, onStopped: stopWith } : events)(
+          request
+        ),
       connect
     }
   })

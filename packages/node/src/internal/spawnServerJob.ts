@@ -86,9 +86,11 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
   const finishExits = () => {
     Deferred.unsafeDone(
       exits,
-      Effect.succeed(job.exits.map((exit, stage) =>
-        exit === undefined ? { pid, exit: exited(127), usage: noUsage } : exitOf(job.pids[stage] ?? pid, exit)
-      ))
+      Effect.succeed(
+        job.exits.map((exit, stage) =>
+          exit === undefined ? { pid, exit: exited(127), usage: noUsage } : exitOf(job.pids[stage] ?? pid, exit)
+        )
+      )
     )
   }
 
@@ -152,12 +154,15 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
       }),
     terminate: (signal, grace) => Effect.sync(() => job.terminate(numberOf(signal) ?? 0, graceMillis(grace))),
     kill: Effect.sync(() => job.kill()),
-    descendants: Effect.map(rows, (all) =>
-      all.filter((row) => row.pid !== pid).map(describe).filter((info): info is ProcessInfo =>
-        info !== undefined
-      )),
-    survivors: Effect.map(rows, (all) =>
-      (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))),
+    descendants: Effect.map(
+      rows,
+      (all) =>
+        all.filter((row) => row.pid !== pid).map(describe).filter((info): info is ProcessInfo => info !== undefined)
+    ),
+    survivors: Effect.map(
+      rows,
+      (all) => (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))
+    ),
     usage: Effect.sync(() => processTable.usageOf(pid) ?? noUsage),
     deadlineExpired: Deferred.await(deadlineExpired),
     extendDeadline: (by) =>

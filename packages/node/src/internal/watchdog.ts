@@ -22,7 +22,8 @@ const intentLinger = 100
  * Times are hundredths of a second. `i` announces spawns, `x` says that they are over, `+` registers a group, `-` ends that,
  * and `q` says that the end of file to come is the orderly close of the layer, with no need to look for strays.
  */
-const script = (owner: number): string => `: effect-process watchdog of process ${owner}
+const script = (owner: number): string =>
+  `: effect-process watchdog of process ${owner}
 trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU USR1 USR2
 mark=$1 open=0 orderly=0 stray_signal=TERM stray_grace=500
 while read -r verb a b c; do

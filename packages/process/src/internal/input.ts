@@ -64,17 +64,21 @@ export class Input {
    * and a log says why: the failures of `exit` are the Stream's.
    */
   feed<E, R>(input: Stream.Stream<Uint8Array | string, E, R>): Effect.Effect<void, E, R> {
-    return Effect.flatMap(Effect.either(this.claim), Either.match({
-      onLeft: () => Effect.void,
-      onRight: (pipe) => {
-        const write = (part: Uint8Array | string) =>
-          this.write(pipe, typeof part === "string" ? encode(part) : part).pipe(
-            Effect.catchAll((error) =>
-              Effect.logError(error.message).pipe(Effect.zipRight(this.onFailure), Effect.zipRight(Effect.never)))
-          )
-        return Effect.zipRight(Stream.runForEachWhile(input, write), pipe.close)
-      }
-    }))
+    return Effect.flatMap(
+      Effect.either(this.claim),
+      Either.match({
+        onLeft: () => Effect.void,
+        onRight: (pipe) => {
+          const write = (part: Uint8Array | string) =>
+            this.write(pipe, typeof part === "string" ? encode(part) : part).pipe(
+              Effect.catchAll((error) =>
+                Effect.logError(error.message).pipe(Effect.zipRight(this.onFailure), Effect.zipRight(Effect.never))
+              )
+            )
+          return Effect.zipRight(Stream.runForEachWhile(input, write), pipe.close)
+        }
+      })
+    )
   }
 
   get close(): Effect.Effect<void> {

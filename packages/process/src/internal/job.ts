@@ -35,7 +35,7 @@ import { name as nameOf, specOf } from "./command.ts"
 import { Input } from "./input.ts"
 import { Output } from "./output.ts"
 import { resolve, secretsOf, show, type Spec } from "./spec.ts"
-import { Tail } from "./text.ts"
+import { scrub, Tail } from "./text.ts"
 
 /** @internal */
 export const spawn = <E, R>(
@@ -63,7 +63,7 @@ const acquire = <E, R>(
       timeout: spec.timeout
     })
     const running = yield* Effect.mapError(spawned, (failure) =>
-      failure._tag === "SpawnServerLost" ? failure : new SpawnError({ ...fields(failure), command: name }))
+      failure._tag === "SpawnServerLost" ? failure : spawnError(failure, name, secretsOf(spec)))
     const job = new Job<E>(engine, running, spec, name, started)
     const stdin = spec.stdin
     // `Command` carries the types of its stdin Stream; the untyped spec only keeps it.
@@ -71,11 +71,33 @@ const acquire = <E, R>(
     return job
   })
 
-const fields = ({ detail, errno, path, reason, stage }: SpawnFailure) => ({ detail, errno, path, reason, stage })
+const spawnError = (failure: SpawnFailure, command: string, secrets: ReadonlyArray<string>): SpawnError => {
+  const { detail, errno, path, reason, stage } = failure
+  // The program itself may be redacted, and is then the path that was not found.
+  return new SpawnError({
+    command,
+    reason,
+    stage,
+    errno,
+    path: path === undefined ? undefined : scrub(path, secrets),
+    detail: scrub(detail, secrets)
+  })
+}
 
 /** Forks what must neither end with its caller nor inherit that the caller cannot be interrupted. */
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
   Effect.forkDaemon(Effect.interruptible(effect))
+
+/**
+ * The first to complete; the other is interrupted, also where the caller cannot be: in a finalizer the loser would
+ * otherwise be waited for, for ever.
+ *
+ * @internal
+ */
+export const raceFirst = <A, E, B, E2>(
+  self: Effect.Effect<A, E>,
+  that: Effect.Effect<B, E2>
+): Effect.Effect<A | B, E | E2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))
 
 /** Of the last stage that failed, else of the last stage. */
 const resultOf = (exits: ReadonlyArray<StageExit>): ExitStatus => {
@@ -89,6 +111,7 @@ class Job<E> {
   private readonly running: EngineJob
   private readonly spec: Spec
   private readonly name: string
+  private readonly secrets: ReadonlyArray<string>
   private readonly started: number
   private readonly stdin: Input
   private readonly stdout: Output
@@ -96,7 +119,6 @@ class Job<E> {
   private readonly exits = Deferred.unsafeMake<ReadonlyArray<StageExit>, SpawnServerLost>(FiberId.none)
   private readonly exit = Deferred.unsafeMake<ExitStatus, E | TimedOut | SpawnServerLost>(FiberId.none)
   private readonly empty = Deferred.unsafeMake<void, Unkillable | SpawnServerLost>(FiberId.none)
-  private readonly streamsEnded = Deferred.unsafeMake<void>(FiberId.none)
   private readonly escalation = Deferred.unsafeMake<void>(FiberId.none)
   private termination: Deferred.Deferred<ExitStatus, Unkillable | SpawnServerLost> | undefined
   private stageExits: ReadonlyArray<StageExit> = []
@@ -115,6 +137,7 @@ class Job<E> {
     started: number
   ) {
     const secrets = secretsOf(spec)
+    this.secrets = secrets
     this.engine = engine
     this.running = running
     this.spec = spec
@@ -138,12 +161,13 @@ class Job<E> {
   begin<R>(input: Stream.Stream<Uint8Array | string, E, R> | undefined): Effect.Effect<void, never, R> {
     return Effect.gen(this, function*() {
       yield* fork(this.life)
+      yield* fork(this.endStreams)
       if (input !== undefined) this.fibers.push(yield* fork(this.feed(input)))
       if (this.deadline < Infinity) this.fibers.push(yield* fork(this.watchDeadline))
     })
   }
 
-  /** From exit to empty to the end of the streams, whether or not anybody looks. */
+  /** From exit to empty, whether or not anybody looks. */
   private get life(): Effect.Effect<void> {
     return Effect.gen(this, function*() {
       const exits = yield* Effect.exit(this.running.exits)
@@ -152,11 +176,18 @@ class Job<E> {
       yield* Deferred.done(this.exits, exits)
       yield* this.settle(Exit.map(exits, resultOf))
       yield* Deferred.done(this.empty, yield* Effect.exit(this.running.empty))
+    })
+  }
+
+  /** Once the job is empty, or cannot be made so, nothing that holds a pipe keeps a reader waiting. */
+  private get endStreams(): Effect.Effect<void> {
+    return Effect.gen(this, function*() {
+      const gone = yield* Effect.either(Deferred.await(this.empty))
       yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
-      yield* this.stdin.close
-      yield* Effect.raceFirst(Effect.zipRight(this.stdout.ended, this.stderr.ended), this.sleep(bounds.drain))
+      // What could not be killed may still take an end of file for the end of a complete input.
+      if (Either.isRight(gone) || gone.left._tag !== "Unkillable") yield* this.stdin.close
+      yield* raceFirst(Effect.zipRight(this.stdout.ended, this.stderr.ended), this.sleep(bounds.drain))
       yield* Effect.zipRight(this.stdout.cut, this.stderr.cut)
-      yield* Deferred.succeed(this.streamsEnded, undefined)
     })
   }
 
@@ -194,8 +225,10 @@ class Job<E> {
       this.failure ??= cause
       return this.terminate().pipe(
         // What cannot be killed does not exit: who waits for the exit learns why it was to end.
-        Effect.catchTag("Unkillable", () =>
-          this.failure === undefined ? Effect.void : Deferred.failCause(this.exit, this.failure())),
+        Effect.catchTag(
+          "Unkillable",
+          () => this.failure === undefined ? Effect.void : Deferred.failCause(this.exit, this.failure())
+        ),
         Effect.ignore,
         fork,
         Effect.asVoid
@@ -207,23 +240,22 @@ class Job<E> {
   private terminate(
     options?: { readonly signal?: Signal; readonly gracePeriod?: Duration.DurationInput }
   ): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
-    return Effect.suspend(() => {
+    // An interrupt half-way would leave a termination that never begins, and the release waits for it.
+    return Effect.uninterruptibleMask((restore) => {
       const signal = isSignal(options?.signal) ? options.signal : this.spec.killSignal
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.spec.gracePeriod)
-      const timer = fork(Effect.raceFirst(
+      const timer = fork(raceFirst(
         Effect.exit(Deferred.await(this.empty)),
         Effect.zipRight(this.sleep(grace), Deferred.succeed(this.escalation, undefined))
       ))
       const begun = this.termination
-      if (begun !== undefined) return Effect.zipRight(timer, Deferred.await(begun))
-      const termination = this.termination = Deferred.unsafeMake<ExitStatus, Unkillable | SpawnServerLost>(FiberId.none)
-      return this.end(signal, grace).pipe(
-        Effect.intoDeferred(termination),
-        fork,
-        Effect.zipRight(timer),
-        Effect.zipRight(Deferred.await(termination))
-      )
+      const termination = begun ?? Deferred.unsafeMake<ExitStatus, Unkillable | SpawnServerLost>(FiberId.none)
+      this.termination = termination
+      const begin = begun === undefined
+        ? fork(Effect.intoDeferred(this.end(signal, grace), termination))
+        : Effect.void
+      return begin.pipe(Effect.zipRight(timer), Effect.zipRight(restore(Deferred.await(termination))))
     })
   }
 
@@ -233,12 +265,12 @@ class Job<E> {
       if (!(yield* Deferred.isDone(empty))) {
         if (signal !== "SIGKILL") {
           yield* running.terminate(signal, grace)
-          yield* Effect.raceFirst(Effect.exit(Deferred.await(empty)), Deferred.await(this.escalation))
+          yield* raceFirst(Effect.exit(Deferred.await(empty)), Deferred.await(this.escalation))
         }
         if (!(yield* Deferred.isDone(empty))) {
           yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
           yield* running.kill
-          yield* Effect.raceFirst(Effect.exit(Deferred.await(empty)), this.sleep(bounds.kill))
+          yield* raceFirst(Effect.exit(Deferred.await(empty)), this.sleep(bounds.kill))
         }
         if (!(yield* Deferred.isDone(empty))) yield* Deferred.fail(empty, yield* this.unkillable)
       }
@@ -259,7 +291,9 @@ class Job<E> {
   /** Never interrupted (`Effect.acquireRelease` sees to that) and bounded. */
   get release(): Effect.Effect<void> {
     return Effect.gen(this, function*() {
-      if (!(yield* Deferred.isDone(this.streamsEnded))) {
+      const ended = yield* Deferred.poll(this.empty)
+      // Joined also where it has failed: what could not be killed is reported.
+      if (Option.isNone(ended) || Exit.isFailure(yield* Effect.exit(ended.value))) {
         yield* this.terminate().pipe(
           Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
           Effect.catchTag("SpawnServerLost", () => Effect.void)
@@ -272,7 +306,7 @@ class Job<E> {
         yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
         // The finalizers of the user's Stream are waited for, but not for ever. Forked, for here nothing is interruptible.
         yield* Effect.flatMap(
-          fork(Effect.raceFirst(Effect.forEach(this.fibers, Fiber.await), this.sleep(bounds.drain))),
+          fork(raceFirst(Effect.forEach(this.fibers, Fiber.await), this.sleep(bounds.drain))),
           Fiber.await
         )
       }
@@ -314,10 +348,11 @@ class Job<E> {
               `read it, or send it elsewhere with Command.${output.name}`
           )
         }))
-      return Effect.raceFirst(
-        Deferred.await(this.exit),
-        this.sleep(bounds.unreadWarning).pipe(Effect.zipRight(warn), Effect.zipRight(Effect.never))
+      const watch = Effect.zipRight(this.sleep(bounds.unreadWarning), warn).pipe(
+        Effect.repeat({ while: () => unread.some((output) => output.isUnread && !this.warned.has(output)) }),
+        Effect.zipRight(Effect.never)
       )
+      return raceFirst(Deferred.await(this.exit), watch)
     })
   }
 
@@ -345,9 +380,10 @@ class Job<E> {
       if (yield* Deferred.isDone(this.empty)) {
         return yield* new ProcessGone({ command: this.name, pids: [this.running.pid], state: "the job has ended" })
       }
+      if (this.spec.timeout === undefined) return
       const by = Option.getOrElse(Duration.decodeUnknown(input), () => Duration.zero)
       this.deadline += Duration.toMillis(by)
-      if (this.deadline < Infinity) yield* this.running.extendDeadline(by)
+      yield* this.running.extendDeadline(by)
     })
   }
 
@@ -369,7 +405,10 @@ class Job<E> {
           : new Signaled({ ...this.ended(status), signal: status.signal, coreDumped: status.coreDumped })),
       empty: Deferred.await(this.empty),
       isRunning: Effect.map(Deferred.isDone(this.exit), (done) => !done),
-      descendants: running.descendants,
+      descendants: Effect.map(
+        running.descendants,
+        (all) => all.map((info) => ({ ...info, commandLine: scrub(info.commandLine, this.secrets) }))
+      ),
       usage: Effect.suspend(() =>
         this.stageExits.length === 0
           ? running.usage

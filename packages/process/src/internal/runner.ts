@@ -31,6 +31,7 @@ import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { bounds } from "./bounds.ts"
 import { map, name, specOf } from "./command.ts"
+import { raceFirst } from "./job.ts"
 import { secretsOf } from "./spec.ts"
 import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
 
@@ -92,6 +93,12 @@ const collectors = (self: Command<unknown, unknown>, capture: ReadonlyArray<Stre
 const sleepOn = (spawner: Spawner, duration: Duration.DurationInput): Effect.Effect<void> =>
   Effect.withClock(Effect.sleep(duration), spawner.clock)
 
+/** What ended the output of a run, and whether everything has exited then. */
+interface Finished {
+  readonly leaked: ReadonlyArray<ProcessInfo>
+  readonly exited: boolean
+}
+
 /**
  * The end of a run, once the process has exited: waits for the output a little, then ends what is left of the job. Returns
  * the descendants that were still there.
@@ -100,22 +107,26 @@ const finish = (
   spawner: Spawner,
   process: Process<unknown>,
   outputEnded: Effect.Effect<unknown>
-): Effect.Effect<ReadonlyArray<ProcessInfo>> =>
+): Effect.Effect<Finished> =>
   Effect.gen(function*() {
-    yield* Effect.raceFirst(outputEnded, sleepOn(spawner, bounds.drain))
+    yield* raceFirst(outputEnded, sleepOn(spawner, bounds.drain))
     const leaked = yield* process.descendants
     // What cannot be killed is reported when the scope closes.
-    yield* Effect.ignore(process.terminate())
-    // The job cuts the streams within the drain bound; only one that is not empty does not.
-    yield* Effect.raceFirst(outputEnded, sleepOn(spawner, Duration.times(bounds.drain, 2)))
-    return leaked
+    const ended = yield* Effect.exit(process.terminate())
+    // The job cuts the streams within the drain bound; this one only guards against a reader that does not return.
+    yield* raceFirst(outputEnded, sleepOn(spawner, Duration.times(bounds.drain, 2)))
+    return { leaked, exited: Exit.isSuccess(ended) }
   })
 
 /** What every error of a command that ran tells. */
 const endedAs = <Exit>(
   self: Command<unknown, unknown>,
   exit: Exit,
-  run: { readonly stages: ReadonlyArray<StageResult>; readonly duration: Duration.Duration; readonly outputs: Collectors }
+  run: {
+    readonly stages: ReadonlyArray<StageResult>
+    readonly duration: Duration.Duration
+    readonly outputs: Collectors
+  }
 ): Ended<Exit> => ({
   command: name(self),
   exit,
@@ -130,11 +141,6 @@ const failureOf = (exit: ExitStatus, ended: Ended): NonZeroExit | Signaled =>
   isExited(exit)
     ? new NonZeroExit({ ...ended, exitCode: exit.code })
     : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped })
-
-const stagesOf = (process: Process<unknown>): Effect.Effect<ReadonlyArray<StageResult>> =>
-  // A process that could not be killed has no status to wait for.
-  Effect.flatMap(process.isRunning, (running) =>
-    running ? Effect.succeed([]) : Effect.catchAll(process.stages, () => Effect.succeed([])))
 
 interface Collected {
   readonly exit: ExitStatus
@@ -169,12 +175,17 @@ export const collect = <E, R>(
         ),
         Effect.catchAll((error) => Deferred.fail(problem, error))
       )
-    const fibers = yield* Effect.forEach(streamNames, (stream) => Effect.forkIn(read(stream), readers))
-    const first = yield* Effect.exit(Effect.raceFirst(process.exit, Deferred.await(problem)))
+    const fibers = yield* Effect.forEach(
+      streamNames,
+      (stream) => Effect.forkIn(Effect.interruptible(read(stream)), readers)
+    )
+    const first = yield* Effect.exit(raceFirst(process.exit, Deferred.await(problem)))
     const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
     const early = yield* Deferred.isDone(problem)
-    const leaked = yield* finish(spawner, process, early ? Effect.void : Fiber.awaitAll(fibers))
-    const run = { stages: yield* stagesOf(process), duration, outputs }
+    const { exited, leaked } = yield* finish(spawner, process, early ? Effect.void : Fiber.awaitAll(fibers))
+    // What could not be killed has no status to wait for.
+    const stages = exited || Exit.isSuccess(first) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
+    const run = { stages, duration, outputs }
     const exit = Exit.isSuccess(first) && (yield* Deferred.isDone(problem))
       // The bytes that were too many came with the exit.
       ? yield* Effect.exit(Deferred.await(problem))
@@ -228,8 +239,10 @@ export const collectAccepted = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<CommandResult, CommandError | E, ProcessSpawner | R> =>
-  Effect.flatMap(collect(self, capture), ({ ended, exit, result }) =>
-    isAccepted(self, exit) ? Effect.succeed(result) : Effect.fail(failureOf(exit, ended)))
+  Effect.flatMap(
+    collect(self, capture),
+    ({ ended, exit, result }) => isAccepted(self, exit) ? Effect.succeed(result) : Effect.fail(failureOf(exit, ended))
+  )
 
 /**
  * As `collect` of nothing: the output is dropped, so it cannot be too much.
@@ -262,8 +275,15 @@ export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.St
 interface Opened<E> {
   readonly process: Process<E>
   readonly output: (stream: StreamName) => Stream.Stream<Uint8Array, OutputError>
-  readonly outputs: Collectors
-  readonly exit: Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost>
+  /** The status, once what was printed before it has been read or the run has been ended. */
+  readonly exit: Effect.Effect<Ran, E | TimedOut | SpawnServerLost>
+  /** Outlives the process: what it prints while it ends is still read. */
+  readonly readers: Scope.Scope
+}
+
+interface Ran {
+  readonly status: ExitStatus
+  readonly ended: Ended
 }
 
 /** A process whose output is streamed, and which is ended like that of any runner once it has exited. */
@@ -274,6 +294,7 @@ const open = <E, R>(
     const spec = specOf(self)
     const spawner = yield* ProcessSpawner
     const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    const started = spawner.clock.unsafeCurrentTimeMillis()
     const process = yield* spawner.spawn(withStdin(self))
     const outputs = collectors(self, [])
     const read = { stdout: yield* Deferred.make<void>(), stderr: yield* Deferred.make<void>() }
@@ -283,14 +304,20 @@ const open = <E, R>(
         Stream.ensuring(Deferred.succeed(read[stream], undefined))
       )
     const outputEnded = Effect.zipRight(Deferred.await(read.stdout), Deferred.await(read.stderr))
-    yield* Effect.exit(process.exit).pipe(
-      Effect.zipRight(finish(spawner, process, outputEnded)),
-      Effect.forkIn(readers)
-    )
-    const exit = Effect.catchAll(process.exit, (error) =>
-      Effect.flatMap(stagesOf(process), (stages) =>
-        Effect.fail(withOutput(self, error, stages.at(-1)?.exit, { stages, duration: Duration.zero, outputs }))))
-    return { process, output, outputs, exit }
+    const ending = yield* Effect.gen(function*() {
+      const exit = yield* Effect.exit(process.exit)
+      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+      const { exited } = yield* finish(spawner, process, outputEnded)
+      const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
+      return { exit, run: { stages, duration, outputs } }
+    }).pipe(Effect.interruptible, Effect.forkIn(readers))
+    const exit = Effect.flatMap(Fiber.join(ending), ({ exit, run }) =>
+      Exit.match(exit, {
+        onSuccess: (status) => Effect.succeed({ status, ended: endedAs(self, status, run) }),
+        onFailure: (cause) =>
+          Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
+      }))
+    return { process, output, exit, readers }
   })
 
 /**
@@ -303,16 +330,10 @@ export const stream = <E, R, A>(
   decode: (bytes: Stream.Stream<Uint8Array, OutputError>) => Stream.Stream<A, OutputError>
 ): Stream.Stream<A, CommandError | E, ProcessSpawner | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const started = (yield* ProcessSpawner).clock.unsafeCurrentTimeMillis()
-    const clock = (yield* ProcessSpawner).clock
-    const { exit, output, outputs, process } = yield* open(self)
-    yield* Effect.forkScoped(Effect.ignore(Stream.runDrain(output("stderr"))))
-    const judge = Effect.gen(function*() {
-      const status = yield* exit
-      if (isAccepted(self, status)) return
-      const duration = Duration.millis(clock.unsafeCurrentTimeMillis() - started)
-      return yield* failureOf(status, endedAs(self, status, { stages: yield* stagesOf(process), duration, outputs }))
-    })
+    const { exit, output, readers } = yield* open(self)
+    yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
+    const judge = Effect.flatMap(exit, ({ ended, status }) =>
+      isAccepted(self, status) ? Effect.void : Effect.fail(failureOf(status, ended)))
     return Stream.concat(decode(output("stdout")), Stream.execute(judge))
   }))
 
@@ -324,14 +345,18 @@ export const events = <E, R>(
   SpawnError | SpawnServerLost | TimedOut | OutputError | E,
   ProcessSpawner | R
 > =>
-  Stream.unwrapScoped(Effect.map(open(self), ({ exit, output, process }) =>
-    Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
-      Stream.concat(Stream.merge(
-        Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
-        Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
-      )),
-      Stream.concat(Stream.fromEffect(Effect.map(exit, (status): CommandEvent => ({ _tag: "Ended", exit: status }))))
-    )))
+  Stream.unwrapScoped(
+    Effect.map(open(self), ({ exit, output, process }) =>
+      Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
+        Stream.concat(Stream.merge(
+          Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
+          Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
+        )),
+        Stream.concat(
+          Stream.fromEffect(Effect.map(exit, ({ status }): CommandEvent => ({ _tag: "Ended", exit: status })))
+        )
+      ))
+  )
 
 /**
  * Where an output departs from its schema, without secrets.
@@ -346,8 +371,11 @@ export const departure = (
   const secrets = secretsOf(specOf(self))
   const first = ArrayFormatter.formatIssueSync(issue)[0]
   const path = (first?.path ?? []).map((key) => `[${JSON.stringify(String(key))}]`).join("")
-  const what = printable((first?.message ?? "it does not parse").split("\n")[0] ?? "").slice(0, 300)
+  // Scrubbed before it is cut: the beginning of a secret would not be recognized. The formatter writes values as JSON.
+  const quoted = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
+  const safe = (text: string) => scrub(text, [...secrets, ...quoted])
+  const what = printable(safe(first?.message ?? "it does not parse").split("\n")[0] ?? "").slice(0, 300)
   const tail = new Tail(secrets)
   tail.push(output)
-  return { detail: scrub(path === "" ? what : `at ${path}: ${what}`, secrets), stdoutTail: tail.text() }
+  return { detail: path === "" ? what : `at ${printable(safe(path))}: ${what}`, stdoutTail: tail.text() }
 }

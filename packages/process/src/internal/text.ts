@@ -39,15 +39,29 @@ export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
 }
 
 /**
- * Hides what was given as redacted, longest first, because one secret may hold another.
+ * Hides what was given as redacted. Where secrets overlap, all that they cover is hidden together. With `from`, the text
+ * from there on, of which a secret may have begun before.
  *
  * @internal
  */
-export const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
-  [...secrets].sort((a, b) => b.length - a.length).reduce(
-    (shown, secret) => shown.replaceAll(secret, "<redacted>"),
-    text
-  )
+export const scrub = (text: string, secrets: ReadonlyArray<string>, from = 0): string => {
+  const found: Array<readonly [start: number, end: number]> = []
+  for (const secret of secrets) {
+    if (secret === "") continue
+    for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + 1)) found.push([at, at + secret.length])
+  }
+  found.sort(([a], [b]) => a - b)
+  let shown = ""
+  let at = from
+  let hidden = -1
+  for (const [start, end] of found) {
+    if (end <= at) continue
+    // One that begins within the last is hidden with it.
+    if (start >= hidden) shown += `${text.slice(at, start)}<redacted>`
+    at = hidden = end
+  }
+  return shown + text.slice(at)
+}
 
 /** @internal */
 export interface Tails {
@@ -74,7 +88,8 @@ export class Tail {
 
   push(chunk: Uint8Array): void {
     // A copy when it is small against its buffer: a view would keep the whole buffer in memory.
-    const part = chunk.byteLength > this.keep ? chunk.slice(-this.keep) : chunk
+    const last = chunk.subarray(-this.keep)
+    const part = 2 * last.byteLength < chunk.buffer.byteLength ? last.slice() : last
     this.chunks.push(part)
     this.size += part.byteLength
     if (this.size > 4 * this.keep) {
@@ -87,11 +102,19 @@ export class Tail {
   text(): string {
     if (this.size === 0) return ""
     const last = concat(this.chunks).subarray(-this.keep)
-    let start = 0
-    while (start < 3 && ((last[start] ?? 0) & 0xc0) === 0x80) start++
-    const shown = scrub(decode(last.subarray(start)), this.secrets)
+    // What comes before the tail proper is there to recognize a secret that reaches into it, and is not shown.
+    const start = boundary(last, Math.max(0, last.byteLength - tailSize))
+    const before = decode(last.subarray(boundary(last, 0), start))
+    const shown = scrub(before + decode(last.subarray(start)), this.secrets, before.length)
     return shown.length > tailSize ? shown.slice(-tailSize) : shown
   }
+}
+
+/** The beginning of the next character at or after an offset. */
+const boundary = (bytes: Uint8Array, offset: number): number => {
+  let at = offset
+  while (at < offset + 3 && ((bytes[at] ?? 0) & 0xc0) === 0x80) at++
+  return at
 }
 
 /**

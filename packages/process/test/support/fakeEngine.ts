@@ -1,0 +1,386 @@
+/** An engine without processes, on the clock of the fiber that makes it: the test says what the "program" does and when. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import type { SpawnServerLost } from "../../src/CommandError.ts"
+import type * as Engine from "../../src/Engine.ts"
+import { PipeFailure, SignalFailure } from "../../src/Engine.ts"
+import type { ExitStatus } from "../../src/ExitStatus.ts"
+import { exited, killed } from "../../src/ExitStatus.ts"
+import { noUsage, type ProcessInfo } from "../../src/ProcessInfo.ts"
+import { fromEngine, ProcessSpawner } from "../../src/ProcessSpawner.ts"
+import type { Signal } from "../../src/Signal.ts"
+
+const bytesOf = (data: string | Uint8Array) => typeof data === "string" ? new TextEncoder().encode(data) : data
+
+/** Something that fibers wait for until it has changed. */
+class Changes {
+  private readonly waiters = new Set<() => void>()
+
+  notify(): void {
+    for (const wake of [...this.waiters]) wake()
+  }
+
+  /** Completes with what `poll` returns once that is not undefined. */
+  until<A>(poll: () => A | undefined): Effect.Effect<A> {
+    return Effect.suspend(() => {
+      // Not as an async that resumes at once: a fiber that does so again and again never lets another one run.
+      const found = poll()
+      return found === undefined ? this.wait(poll) : Effect.succeed(found)
+    })
+  }
+
+  private wait<A>(poll: () => A | undefined): Effect.Effect<A> {
+    return Effect.async((resume) => {
+      const wake = () => {
+        // Not among the waiters meanwhile: what it polls may notify.
+        this.waiters.delete(wake)
+        const found = poll()
+        if (found === undefined) this.waiters.add(wake)
+        else resume(Effect.succeed(found))
+      }
+      this.waiters.add(wake)
+      return Effect.sync(() => this.waiters.delete(wake))
+    })
+  }
+}
+
+/** Until when the pipe is held open: the exit of the leader, the end of the last descendant, or for ever. */
+export type Holder = "leader" | "descendant" | "foreigner"
+
+export class FakeOutput implements Engine.OutputPipe {
+  holder: Holder = "leader"
+  /** How many bytes the pipe takes before a writer waits. */
+  capacity = Infinity
+  closed = false
+  wasCut = false
+  private chunks: Array<Uint8Array> = []
+  private ended = false
+  private failure: PipeFailure | undefined
+  private readonly changes = new Changes()
+  private readonly record: (what: string) => void
+
+  constructor(record: (what: string) => void) {
+    this.record = record
+  }
+
+  get held(): number {
+    return this.chunks.reduce((n, chunk) => n + chunk.byteLength, 0)
+  }
+
+  /** What the child does: waits while the pipe is full, and tells whether somebody could still read it. */
+  write(data: string | Uint8Array): Effect.Effect<boolean> {
+    return this.changes.until(() => {
+      if (this.closed || this.ended) return false
+      if (this.held >= this.capacity) return undefined
+      this.chunks.push(bytesOf(data))
+      return true
+    }).pipe(Effect.tap(() => Effect.sync(() => this.changes.notify())))
+  }
+
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
+    this.ended = true
+    this.changes.notify()
+  })
+
+  fail(errno: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.failure = new PipeFailure({ errno })
+      this.changes.notify()
+    })
+  }
+
+  readonly read: Engine.OutputPipe["read"] = Effect.flatten(this.changes.until(() => {
+    const chunk = this.chunks.shift()
+    if (chunk !== undefined) {
+      this.changes.notify()
+      return Effect.succeedSome(chunk)
+    }
+    if (this.failure !== undefined) return Effect.fail(this.failure)
+    return this.ended || this.closed ? Effect.succeedNone : undefined
+  }))
+
+  readonly holdsData = Effect.sync(() => this.chunks.length > 0)
+
+  readonly cut = Effect.suspend(() => {
+    if (!this.ended && !this.closed) {
+      this.wasCut = true
+      this.record("cut")
+    }
+    return this.end
+  })
+
+  readonly close = Effect.suspend(() => {
+    if (!this.closed) this.record("close")
+    this.closed = true
+    this.chunks = []
+    return this.end
+  })
+}
+
+export class FakeInput implements Engine.InputPipe {
+  received = ""
+  closed = false
+  /** What becomes of a write: the child reads, does not read, has closed its end, or the system refuses. */
+  mode: "reads" | "blocks" | "gone" | "fails" = "reads"
+  private readonly changes = new Changes()
+  private readonly record: (what: string) => void
+
+  constructor(record: (what: string) => void) {
+    this.record = record
+  }
+
+  set(mode: FakeInput["mode"]): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.mode = mode
+      this.changes.notify()
+    })
+  }
+
+  readonly write: Engine.InputPipe["write"] = (bytes) =>
+    Effect.flatten(this.changes.until((): Effect.Effect<boolean, PipeFailure> | undefined => {
+      if (this.mode === "gone" || this.closed) return Effect.succeed(false)
+      if (this.mode === "fails") return Effect.fail(new PipeFailure({ errno: "EIO" }))
+      if (this.mode === "blocks") return undefined
+      this.received += new TextDecoder().decode(bytes)
+      this.changes.notify()
+      return Effect.succeed(true)
+    }))
+
+  readonly close = Effect.sync(() => {
+    if (!this.closed) this.record("close")
+    this.closed = true
+    this.changes.notify()
+  })
+
+  /** What a child that reads its stdin waits for. */
+  readonly endOfFile: Effect.Effect<void> = this.changes.until(() => this.closed ? true : undefined).pipe(Effect.asVoid)
+
+  awaitReceived(text: string): Effect.Effect<void> {
+    return Effect.asVoid(this.changes.until(() => this.received.includes(text) ? true : undefined))
+  }
+}
+
+export const processInfo = (pid: number, commandLine = `descendant ${pid}`): ProcessInfo => ({
+  pid,
+  ppid: 1000,
+  pgid: 1000,
+  sid: 1,
+  state: "S",
+  rss: 0,
+  cpuTime: Duration.zero,
+  startTime: 0,
+  commandLine
+})
+
+export class FakeJob implements Engine.EngineJob {
+  readonly pid: number
+  readonly processGroupId: number
+  readonly request: Engine.SpawnRequest
+  readonly in: FakeInput
+  readonly out: FakeOutput
+  readonly err: FakeOutput
+  readonly stdin: Option.Option<Engine.InputPipe>
+  readonly stdout: Option.Option<Engine.OutputPipe>
+  readonly stderr: Option.Option<Engine.OutputPipe>
+  /** What a signal other than SIGKILL does; ends everything unless the test says otherwise. */
+  onSignal: (signal: Signal, job: FakeJob) => Effect.Effect<void> = (signal, job) => job.die(killed(signal))
+  diesOfKill = true
+  /** What `signal` fails with. */
+  signalFailure: SignalFailure | SpawnServerLost | undefined
+  private readonly exitsDone = Deferred.unsafeMake<ReadonlyArray<Engine.StageExit>, SpawnServerLost>(FiberId.none)
+  private readonly emptyDone = Deferred.unsafeMake<void, SpawnServerLost>(FiberId.none)
+  private readonly expired = Deferred.unsafeMake<void>(FiberId.none)
+  private living: Array<ProcessInfo> = []
+  private status: ExitStatus | undefined
+  private readonly record: (what: string) => void
+
+  constructor(pid: number, request: Engine.SpawnRequest, record: (what: string) => void) {
+    this.pid = pid
+    this.processGroupId = pid
+    this.request = request
+    this.record = record
+    this.in = new FakeInput((what) => record(`stdin ${what}`))
+    this.out = new FakeOutput((what) => record(`stdout ${what}`))
+    this.err = new FakeOutput((what) => record(`stderr ${what}`))
+    const [stage] = request.stages
+    this.stdin = stage.stdin === "pipe" ? Option.some(this.in) : Option.none()
+    this.stdout = stage.stdout === "pipe" ? Option.some(this.out) : Option.none()
+    this.stderr = stage.stderr === "pipe" ? Option.some(this.err) : Option.none()
+  }
+
+  get exits() {
+    return Deferred.await(this.exitsDone)
+  }
+
+  get empty() {
+    return Deferred.await(this.emptyDone)
+  }
+
+  private endPipes(holders: ReadonlyArray<Holder>): Effect.Effect<void> {
+    return Effect.forEach([this.out, this.err], (pipe) => holders.includes(pipe.holder) ? pipe.end : Effect.void)
+  }
+
+  /** The leader exits; what `fork` left behind lives on. */
+  exit(status: ExitStatus | number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.status !== undefined) return Effect.void
+      this.status = typeof status === "number" ? exited(status) : status
+      this.record(`exit ${this.status}`)
+      return Effect.zipRight(
+        this.endPipes(["leader"]),
+        Effect.zipRight(
+          Deferred.succeed(this.exitsDone, [{ pid: this.pid, exit: this.status, usage: noUsage }]),
+          this.checkEmpty
+        )
+      )
+    })
+  }
+
+  /** The leader starts a process that does not end by itself. */
+  fork(...children: ReadonlyArray<ProcessInfo>): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.living.push(...children)
+    })
+  }
+
+  readonly endDescendants: Effect.Effect<void> = Effect.suspend(() => {
+    this.living = []
+    return this.checkEmpty
+  })
+
+  /** Everything ends at once. */
+  die(status: ExitStatus): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.living = []
+      return Effect.zipRight(this.exit(status), this.checkEmpty)
+    })
+  }
+
+  /** The spawn server is gone. */
+  lose(lost: SpawnServerLost): Effect.Effect<void> {
+    return Effect.zipRight(
+      Deferred.fail(this.exitsDone, lost),
+      Effect.zipRight(Deferred.fail(this.emptyDone, lost), this.endPipes(["leader", "descendant"]))
+    )
+  }
+
+  private get checkEmpty(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.status === undefined || this.living.length > 0) return Effect.void
+      return Effect.zipRight(Deferred.succeed(this.emptyDone, undefined), this.endPipes(["leader", "descendant"]))
+    })
+  }
+
+  readonly signal: Engine.EngineJob["signal"] = (signal, to) =>
+    Effect.suspend(() => {
+      this.record(`signal ${signal} ${to}`)
+      if (this.signalFailure !== undefined) return Effect.fail(this.signalFailure)
+      if (this.status !== undefined) return Effect.fail(new SignalFailure({ reason: "Gone" }))
+      return this.onSignal(signal, this)
+    })
+
+  readonly terminate: Engine.EngineJob["terminate"] = (signal, grace) =>
+    Effect.suspend(() => {
+      this.record(`terminate ${signal} ${Duration.toMillis(grace)}`)
+      return Effect.asVoid(Effect.forkDaemon(this.onSignal(signal, this)))
+    })
+
+  readonly kill = Effect.suspend(() => {
+    this.record("kill")
+    return this.diesOfKill ? this.die(killed("SIGKILL")) : Effect.void
+  })
+
+  readonly descendants = Effect.sync(() => [...this.living])
+
+  readonly survivors = Effect.sync(() => [
+    ...(this.status === undefined ? [{ pid: this.pid, state: "D" }] : []),
+    ...this.living.map(({ pid, state }) => ({ pid, state }))
+  ])
+
+  readonly usage = Effect.succeed({ ...noUsage, maxRss: 42 })
+
+  readonly deadlineExpired = Deferred.await(this.expired)
+
+  readonly expire: Effect.Effect<void> = Effect.asVoid(Deferred.succeed(this.expired, undefined))
+
+  readonly extendDeadline: Engine.EngineJob["extendDeadline"] = (by) =>
+    Effect.sync(() => this.record(`extend ${Duration.toMillis(by)}`))
+}
+
+export interface Options {
+  /** What each job does; runs beside the test from the spawn on. */
+  readonly program?: (job: FakeJob) => Effect.Effect<unknown>
+  readonly environment?: Readonly<Record<string, string>>
+  readonly clock?: Clock.Clock
+  readonly deadline?: Engine.Guarantees["deadline"]
+}
+
+export class FakeEngine implements Engine.Engine {
+  readonly guarantees: Engine.Guarantees
+  readonly clock: Clock.Clock
+  readonly environment: Engine.Engine["environment"]
+  readonly connect: Engine.Engine["connect"] = () => Effect.succeed(false)
+  readonly jobs: Array<FakeJob> = []
+  /** What happened, each line with the time in milliseconds before it. */
+  readonly log: Array<string> = []
+  /** Runs within a spawn, before its answer. */
+  beforeAnswer: Effect.Effect<void, Engine.SpawnFailure | SpawnServerLost> = Effect.void
+  private readonly program: NonNullable<Options["program"]>
+  private readonly started: number
+
+  constructor(clock: Clock.Clock, options: Options) {
+    this.clock = options.clock ?? clock
+    this.started = this.clock.unsafeCurrentTimeMillis()
+    this.program = options.program ?? (() => Effect.void)
+    this.environment = Effect.sync(() => options.environment ?? { PATH: "/bin" })
+    this.guarantees = {
+      engine: "fake",
+      reach: "descendants",
+      ownerDeath: "none",
+      deadline: options.deadline ?? "event-loop",
+      statuses: "exact",
+      usage: "exact"
+    }
+  }
+
+  readonly spawn: Engine.Engine["spawn"] = (request) =>
+    Effect.gen(this, function*() {
+      yield* this.beforeAnswer
+      const record = (what: string) => {
+        this.log.push(`${this.clock.unsafeCurrentTimeMillis() - this.started} ${what}`)
+      }
+      const job = new FakeJob(1000 + this.jobs.length, request, record)
+      this.jobs.push(job)
+      yield* Effect.forkDaemon(Effect.interruptible(this.program(job)))
+      return job
+    })
+
+  /** The job of the first spawn. */
+  get job(): FakeJob {
+    const [job] = this.jobs
+    if (job === undefined) throw new Error("nothing was spawned")
+    return job
+  }
+
+  /** The lines of the log that match, without the closing of pipes, which most tests do not look at. */
+  get actions(): ReadonlyArray<string> {
+    return this.log.filter((line) => !/ std(in|out|err) /.test(line))
+  }
+
+  readonly provide = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, ProcessSpawner>> =>
+    Effect.provide(self, Context.make(ProcessSpawner, fromEngine(this)))
+}
+
+export const make = (options: Options = {}): Effect.Effect<FakeEngine> =>
+  Effect.map(Effect.clock, (clock) => new FakeEngine(clock, options))
+
+/** Lets every fiber run until it waits for something, without time going by. */
+export const settle: Effect.Effect<void> = TestClock.adjust(0)
+
+export const adjust = TestClock.adjust
