@@ -181,8 +181,8 @@ export const spawnErrors = ({ scenario, subject }: Suite): void => {
             break
           }
         }
-        // The look-up of the program needs one; what is missing are those of the pipes.
-        for (const fd of taken.splice(-2)) fs.closeSync(fd)
+        // node:child_process needs one to look the program up; what is missing are those of the pipes.
+        for (const fd of taken.splice(subject.guarantees.engine === "spawn-server" ? -1 : -2)) fs.closeSync(fd)
       }).pipe(Effect.zipRight(spawnError(t.sh("true"))), Effect.ensuring(free))
       assert.deepInclude(error, { reason: "ResourceExhausted", stage: "fork", errno: "EMFILE" })
       assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")

@@ -43,7 +43,7 @@ interface Pending {
   readonly resolve: (job: Job) => void
   readonly reject: (error: Error) => void
   descriptors: Array<number> | undefined
-  failure: SpawnFailure | undefined
+  failure: SpawnFailure | ServerLost | undefined
 }
 
 interface Asked {
@@ -177,7 +177,8 @@ export class SpawnServer {
     const server = new SpawnServer(child, options)
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => server.#welcome?.(new Unavailable("it does not answer")),
+        // After one more look at the socket: an event loop that was blocked runs late timers before it reads.
+        () => setImmediate(() => server.#welcome?.(new Unavailable("it does not answer"))),
         options.startTimeoutMs ?? 5000
       )
       server.#welcome = (error) => {
@@ -433,14 +434,7 @@ export class SpawnServer {
         pending.failure ??= this.#readFailure(body)
         return
       case Kind.Lost:
-        pending.failure ??= new SpawnFailure({
-          step: "fork",
-          stage: 0,
-          code: "ESRCH",
-          errno: 3,
-          path: undefined,
-          exists: false
-        })
+        pending.failure ??= new ServerLost("supervisor", body.u8() === 2 ? "it hung" : "it died")
         return
       case Kind.Empty:
       case Kind.Unkillable:
@@ -588,15 +582,18 @@ export class SpawnServer {
       } catch {
         // EAGAIN: some supervisor is still there.
       }
-      for (const job of left) {
+      const isGone = (job: Job): boolean => {
         const stat = readStat(job.supervisorPid)
-        const isGone = allDone || stat === undefined || stat.state === "Z" || stat.state === "X" ||
+        return allDone || stat === undefined || stat.state === "Z" || stat.state === "X" ||
           performance.now() - began > limit(job)
-        if (isGone && (await this.#endOrphans(killBound)) === 0) {
-          left.delete(job)
-          this.#emptied(job)
-        } else if (isGone) {
-          left.delete(job)
+      }
+      const gone = [...left].filter(isGone)
+      // One look through all of /proc for as many as there are.
+      const isClear = gone.length === 0 || (await this.#endOrphans(killBound)) === 0
+      for (const job of gone) {
+        left.delete(job)
+        if (isClear) this.#emptied(job)
+        else {
           job.emit({ type: "unkillable", processes: [] })
           this.#jobs.delete(job.id)
         }

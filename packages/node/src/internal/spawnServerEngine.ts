@@ -45,7 +45,7 @@ const guarantees: Guarantees = {
 const closeBound = 2_500
 
 /** A spawn that finds the server lost is still bounded, so the next one has less time to start than the first. */
-const restartBound = 2_000
+const restartBound = 3_000
 
 const refused = (reason: "InvalidArgument" | "Unsupported", detail: string): SpawnFailure =>
   new SpawnFailure({ reason, stage: "validate", errno: undefined, path: undefined, detail })
