@@ -110,7 +110,7 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
             gid: 64_123,
             env: { PATH: process.env["PATH"], STUBBORN: stubborn }
           })
-          yield* t.seeRunning("stubborn")
+          yield* t.seeRunning(stubborn)
           const report = yield* until("the owner's report", () =>
             owner.lines.find((line) => line.startsWith("Unkillable")))
           within(Number(report.split(" ")[1]), 300 + k + e)

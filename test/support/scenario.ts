@@ -61,11 +61,11 @@ export class Scenario {
     })
   }
 
-  /** Every process with these words in its arguments is there. */
+  /** Every process whose command line begins so is there. */
   seeRunning(...words: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<observer.Seen>> {
     return until(`running: ${words.join(", ")}`, () => {
       const seen = observer.alive(this.token)
-      return words.every((word) => seen.some(({ commandLine }) => commandLine.includes(word))) ? seen : undefined
+      return words.every((word) => seen.some(({ commandLine }) => commandLine.startsWith(word))) ? seen : undefined
     })
   }
 

@@ -80,7 +80,7 @@ const spawnError = (failure: SpawnFailure, command: string, secrets: ReadonlyArr
     stage,
     errno,
     path: path === undefined ? undefined : scrub(path, secrets),
-    detail: scrub(detail, secrets)
+    detail
   })
 }
 

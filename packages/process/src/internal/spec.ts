@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import { type Limits, SpawnFailure, type StageRequest, type StdioRequest, type User } from "../Engine.ts"
 import { isSignal, type Signal } from "../Signal.ts"
 import { printable } from "./text.ts"
@@ -72,13 +72,34 @@ export const withProblem = (self: Spec, problem: string): Spec => ({ ...self, pr
  */
 export const show = (value: unknown): string => {
   if (Redacted.isRedacted(value)) return "<redacted>"
-  if (typeof value !== "string") return printable(String(value)).slice(0, 200)
-  return `"${printable(value).slice(0, 200)}"`
+  if (typeof value === "string") return `"${printable(value).slice(0, 200)}"`
+  try {
+    return printable(String(value)).slice(0, 200)
+  } catch {
+    // An object without a prototype, or one whose toString throws.
+    return `(${typeof value})`
+  }
 }
 
 const limitNames: ReadonlyArray<string> = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"]
 
+const stdioNames = "\"pipe\", \"inherit\", \"ignore\""
+
+const isStdio = (value: unknown): value is StdioRequest => value === "pipe" || value === "inherit" || value === "ignore"
+
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 0
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
+
+/** The value of a Redacted, or nothing where it is no string any more: a wiped one throws. */
+const unredact = (value: Redacted.Redacted<string>): string | null => {
+  try {
+    const text: unknown = Redacted.value(value)
+    return typeof text === "string" ? text : null
+  } catch {
+    return null
+  }
+}
 
 /** @internal */
 export const setEnv = (
@@ -90,7 +111,8 @@ export const setEnv = (
 /** @internal */
 export const setDuration = (self: Spec, key: "gracePeriod" | "timeout", input: Duration.DurationInput): Spec => {
   const decoded = Duration.decodeUnknown(input)
-  if (Option.isNone(decoded)) {
+  // Duration makes zero of what is no amount of time.
+  if (Option.isNone(decoded) || (typeof input === "number" && !(input >= 0))) {
     return withProblem(self, `${key} ${show(input)} is no duration; write "2 seconds" or a number of milliseconds`)
   }
   if (Duration.isFinite(decoded.value)) return { ...self, [key]: decoded.value }
@@ -122,6 +144,7 @@ export const setMaxOutput = (self: Spec, bytes: number): Spec =>
 
 /** @internal */
 export const setLimits = (self: Spec, limits: Limits): Spec => {
+  if (!isObject(limits)) return withProblem(self, `limits: ${show(limits)}; write an object such as { openFiles: 64 }`)
   const bad = Object.entries(limits).find(([name, value]) =>
     !limitNames.includes(name) || !(isCount(value) || value === Infinity || value === undefined)
   )
@@ -144,6 +167,10 @@ export const setUmask = (self: Spec, umask: number): Spec =>
 
 /** @internal */
 export const setUser = (self: Spec, user: User): Spec => {
+  if (!isObject(user)) return withProblem(self, `user: ${show(user)}; write an object such as { uid: 1000, gid: 1000 }`)
+  if (user.groups !== undefined && !Array.isArray(user.groups)) {
+    return withProblem(self, `user: groups ${show(user.groups)}; write an array of ids`)
+  }
   const bad = [user.uid, user.gid, ...(user.groups ?? [])].find((id) => !isCount(id) || id >= 2 ** 32 - 1)
   return bad === undefined
     ? { ...self, user }
@@ -156,10 +183,11 @@ export const setUser = (self: Spec, user: User): Spec => {
  * @internal
  */
 export const secretsOf = (self: Spec): ReadonlyArray<string> => [
-  ...secrets(self.words),
-  ...Object.values(self.env).flatMap((value) =>
-    Redacted.isRedacted(value) && Redacted.value(value) !== "" ? [Redacted.value(value)] : []
-  )
+  ...secrets(self.words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))),
+  ...Object.values(self.env).flatMap((value) => {
+    const text = Redacted.isRedacted(value) ? unredact(value) : null
+    return text === null || text === "" ? [] : [text]
+  })
 ]
 
 const invalid = (detail: string, path?: string): SpawnFailure =>
@@ -174,7 +202,7 @@ const environment = (
     if (name === "" || /[=\0]/.test(name)) {
       return Either.left(invalid(`${show(name)} cannot name a variable; leave out "=" and NUL`))
     }
-    const text = Redacted.isRedacted(value) ? Redacted.value(value) : value
+    const text = Redacted.isRedacted(value) ? unredact(value) : value
     if (text === undefined) {
       delete env[name]
       continue
@@ -196,6 +224,13 @@ export const resolve = (
   owner: Readonly<Record<string, string>>
 ): Either.Either<StageRequest, SpawnFailure> => {
   if (self.problem !== undefined) return Either.left(invalid(self.problem))
+  const wiped = self.words.findIndex((word) =>
+    word.some((piece) => Redacted.isRedacted(piece) && unredact(piece) === null)
+  )
+  if (wiped >= 0) {
+    const which = wiped === 0 ? "the command" : `argument ${wiped}`
+    return Either.left(invalid(`${which} is redacted and holds no string, or was wiped; make it anew`))
+  }
   const [file, ...args] = self.words.map(reveal)
   if (file === undefined || file === "") return Either.left(invalid("the command is empty; name a program"))
   const at = [file, ...args].findIndex((word) => word.includes("\0"))
@@ -204,11 +239,25 @@ export const resolve = (
       invalid(`${at === 0 ? "the command" : `argument ${at}`} holds a NUL byte, which no argument can; remove it`)
     )
   }
-  const directory = self.workingDirectory
+  const directory: unknown = self.workingDirectory
+  if (directory !== undefined && typeof directory !== "string") {
+    return Either.left(invalid(`workingDirectory ${show(directory)} is no string; write a path`))
+  }
   if (directory === "" || directory?.includes("\0") === true) {
     return Either.left(invalid(`${show(directory)} is no directory; leave it out or name one`, printable(directory)))
   }
-  if (self.argv0?.includes("\0") === true) return Either.left(invalid("argv0 holds a NUL byte; remove it"))
+  const argv0: unknown = self.argv0
+  if (argv0 !== undefined && typeof argv0 !== "string") {
+    return Either.left(invalid(`argv0 ${show(argv0)} is no string; write a name`))
+  }
+  const { stdin } = self
+  if (stdin !== undefined && !isStdio(stdin) && !(isObject(stdin) && Stream.StreamTypeId in (stdin as object))) {
+    return Either.left(invalid(`stdin ${show(stdin)}; write ${stdioNames} or a Stream`))
+  }
+  for (const [name, value] of [["stdout", self.stdout], ["stderr", self.stderr]] as const) {
+    if (!isStdio(value)) return Either.left(invalid(`${name} ${show(value)}; write ${stdioNames}`))
+  }
+  if (argv0?.includes("\0") === true) return Either.left(invalid("argv0 holds a NUL byte; remove it"))
   return Either.map(environment(self, owner), (env) => ({
     file,
     args,
