@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { type EngineUnavailable, ProcessSpawner } from "effect-process"
 import { fromEngine } from "effect-process/ProcessSpawner"
 import * as childProcess from "./internal/childProcessEngine.ts"
+import * as spawnServer from "./internal/spawnServerEngine.ts"
 
 /**
  * What the layers can be told.
@@ -41,7 +42,61 @@ export const layerChildProcessWith = (options: Options): Layer.Layer<ProcessSpaw
 export const layerChildProcess: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerChildProcessWith({})
 
 /**
- * The best engine that runs here, which is today `layerChildProcess`.
+ * What the layers on the spawn server can be told.
+ *
+ * - `binary`: path of the program; when nothing is said, the one that was built with `@effect-process/spawn-server`
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SpawnServerOptions extends Options {
+  readonly binary?: string
+}
+
+/**
+ * As `layerSpawnServer`, with options.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
+  Layer.scoped(ProcessSpawner, Effect.map(spawnServer.make(options), fromEngine))
+
+/**
+ * The engine on the spawn server, a small C program that forks on behalf of this one, with a supervisor for each job: every
+ * descendant is found and ended, deadlines fire while the event loop is blocked, and nothing outlives its owner. Fails
+ * where the program is missing or does not run, and elsewhere than on Linux. A preview: see the README.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerSpawnServerWith({})
+
+/**
+ * The spawn server where it starts, else `layerChildProcess` and one warning that names what is weaker. A preview, as
+ * `layerSpawnServer` is.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
+  Layer.scoped(
+    ProcessSpawner,
+    spawnServer.make(options).pipe(
+      Effect.catchTag("EngineUnavailable", ({ message }) =>
+        Effect.tap(childProcess.make(options), () =>
+          Effect.logWarning(
+            `${message}; the engine on node:child_process serves. What is weaker: descendants that leave the process group ` +
+              "are not ended, a deadline waits while the event loop is blocked, limits, nice and umask are refused, and " +
+              "core dumps, real-time signals and exact resource usage are not told"
+          ))),
+      Effect.map(fromEngine)
+    )
+  )
+
+/**
+ * The engine that is known to hold its promises: today `layerChildProcess`. `layerSpawnServer` takes its place once it has
+ * passed the conformance suite on a busy machine.
  *
  * @example
  * import { NodeProcess } from "@effect-process/node"

@@ -166,15 +166,22 @@ describe("a handle", () => {
       assert.strictEqual(String(process), "Process(1000, a 'b c')")
     }))
 
-  it.scoped("exitCode fails with Signaled", () =>
+  it.scoped("exitCode fails with Signaled, which tells the end of what was read", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({
-        program: (job) => job.die(ExitStatus.killed("SIGSEGV", { coreDumped: true }))
+        program: (job) =>
+          Effect.zipRight(
+            job.err.write("panic\n"),
+            Effect.delay(job.die(ExitStatus.killed("SIGSEGV", { coreDumped: true })), "1 seconds")
+          )
       })
       const process = yield* engine.provide(Command.start(Command.make("a")))
+      yield* Effect.fork(Stream.runDrain(process.stderr))
+      yield* TestClock.adjust("1 seconds")
       const error = yield* Effect.flip(process.exitCode)
       assert.strictEqual(error._tag, "Signaled")
-      assert.strictEqual(error.message, "a: killed by SIGSEGV (core dumped)")
+      assert.strictEqual(error.message, "a: killed by SIGSEGV (core dumped): panic")
+      assert.strictEqual((yield* process.stages)[0]?.stderrTail, "panic\n")
     }))
 
   it.scoped("maps what signal fails with", () =>

@@ -7,11 +7,12 @@ import { EngineUnavailable } from "effect-process"
 import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest, type StageRequest } from "effect-process/Engine"
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import * as net from "node:net"
 import type { Stream } from "node:stream"
+import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
 import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
-import { errnoOf, failure, preflight } from "./preflight.ts"
+import { errnoOf, failure, isExhaustion } from "./errno.ts"
+import { preflight } from "./preflight.ts"
 import { ownerMark } from "./processTable.ts"
 import { Watchdog } from "./watchdog.ts"
 
@@ -93,9 +94,7 @@ const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effe
 const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure => {
   if (error instanceof SpawnFailure) return error
   const errno = errnoOf(error)
-  if (errno === "EMFILE" || errno === "ENFILE" || errno === "EAGAIN" || errno === "ENOMEM") {
-    return failure(errno, "fork", undefined)
-  }
+  if (isExhaustion(errno)) return failure(errno, "fork", undefined)
   if (errno === "EPERM" && stage.user !== undefined) return failure(errno, "user", undefined)
   return failure(errno, "exec", file)
 }
@@ -129,24 +128,6 @@ const start = (
       return Effect.fail(failed(error, file, request.stages[0]))
     }
   })
-
-const connect = (port: number, host: string): Effect.Effect<boolean> =>
-  Effect.async((resume) => {
-    const socket = net.connect({ port, host })
-    const answer = (connected: boolean) => {
-      socket.destroy()
-      resume(Effect.succeed(connected))
-    }
-    socket.once("connect", () => answer(true))
-    socket.once("error", () => answer(false))
-    return Effect.sync(() => socket.destroy())
-  })
-
-const environment: Engine["environment"] = Effect.sync(() => {
-  const env: Record<string, string> = {}
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
-  return env
-})
 
 /** What the layer can be told. */
 export interface Options {

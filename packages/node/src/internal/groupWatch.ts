@@ -2,7 +2,7 @@
  * Tells when a process group is empty. Node waits for the leader; the other members are not its children, so they can only be
  * looked at again and again: closely while somebody waits for the end, now and then otherwise.
  */
-import { errnoOf } from "./preflight.ts"
+import { errnoOf } from "./errno.ts"
 import * as processTable from "./processTable.ts"
 
 /** Milliseconds between two looks: at the most while a termination runs, and without one. */

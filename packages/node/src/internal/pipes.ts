@@ -4,13 +4,13 @@ import * as Option from "effect/Option"
 import { type InputPipe, type OutputPipe, PipeFailure } from "effect-process/Engine"
 import * as fs from "node:fs"
 import type { Socket } from "node:net"
-import { errnoOf } from "./preflight.ts"
+import { errnoOf } from "./errno.ts"
 
 /** What a socket of a child can hold at the most: net.core.wmem_max is 208 KiB where nobody raised it. */
 const cutBound = 4 * 1024 * 1024
 
 /** What the other side's going looks like, which is no failure. */
-const goneErrnos: ReadonlySet<string> = new Set([
+export const goneErrnos: ReadonlySet<string> = new Set([
   "EPIPE",
   "ECONNRESET",
   "ECANCELED",
@@ -24,6 +24,28 @@ const descriptorOf = (socket: Socket): number | undefined => {
   const handle = "_handle" in socket ? socket._handle : undefined
   const fd = typeof handle === "object" && handle !== null && "fd" in handle ? handle.fd : undefined
   return typeof fd === "number" && fd >= 0 ? fd : undefined
+}
+
+/**
+ * What can be read now, about `bound` bytes at the most. All in one turn of the event loop, so libuv cannot read in between
+ * and the order of the bytes stays.
+ */
+export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer> => {
+  const taken: Array<Buffer> = []
+  for (let size = 0; size < bound;) {
+    const buffer = Buffer.allocUnsafe(256 * 1024)
+    let count: number
+    try {
+      count = fs.readSync(fd, buffer, 0, buffer.length, null)
+    } catch {
+      // EAGAIN: that was all, and somebody could still write.
+      break
+    }
+    if (count === 0) break
+    taken.push(buffer.subarray(0, count))
+    size += count
+  }
+  return taken
 }
 
 export class SocketOutput implements OutputPipe {
@@ -79,29 +101,11 @@ export class SocketOutput implements OutputPipe {
   readonly cut: OutputPipe["cut"] = Effect.sync(() => {
     if (this.ended) return
     for (let chunk = this.socket.read(); chunk !== null; chunk = this.socket.read()) this.taken.push(chunk)
-    this.takeFromKernel()
+    const fd = descriptorOf(this.socket)
+    if (fd !== undefined) this.taken.push(...takeFromKernel(fd, cutBound))
     this.socket.destroy()
     this.finish()
   })
-
-  /** All in one turn of the event loop, so libuv cannot read in between and the order of the bytes stays. */
-  private takeFromKernel(): void {
-    const fd = descriptorOf(this.socket)
-    if (fd === undefined) return
-    for (let size = 0; size < cutBound;) {
-      const buffer = Buffer.allocUnsafe(256 * 1024)
-      let count: number
-      try {
-        count = fs.readSync(fd, buffer, 0, buffer.length, null)
-      } catch {
-        // EAGAIN: that was all, and somebody could still write.
-        return
-      }
-      if (count === 0) return
-      this.taken.push(buffer.subarray(0, count))
-      size += count
-    }
-  }
 
   readonly close: OutputPipe["close"] = Effect.sync(() => {
     this.taken.length = 0

@@ -2,66 +2,14 @@
  * What Node does not tell about a spawn that fails, found out before it is tried. Node reports a missing directory as a missing
  * command, and the `execvp` below it hands a file that the kernel cannot run to `sh`.
  */
-import { SpawnFailure, type SpawnReason, type SpawnStage, type StageRequest } from "effect-process/Engine"
+import type { StageRequest } from "effect-process/Engine"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { errnoOf, failure, missingInterpreter } from "./errno.ts"
 
 /** The search path when the environment has none. Source: confstr(3), `_CS_PATH`. */
 const defaultPath = "/bin:/usr/bin"
-
-const reasons: Readonly<Record<string, SpawnReason>> = {
-  ENOENT: "NotFound",
-  ENOTDIR: "NotFound",
-  ELOOP: "NotFound",
-  ENAMETOOLONG: "NotFound",
-  EACCES: "PermissionDenied",
-  EPERM: "PermissionDenied",
-  ENOEXEC: "NotExecutable",
-  EISDIR: "NotExecutable",
-  ELIBBAD: "NotExecutable",
-  E2BIG: "ArgumentListTooLong",
-  EAGAIN: "ResourceExhausted",
-  EMFILE: "ResourceExhausted",
-  ENFILE: "ResourceExhausted",
-  ENOMEM: "ResourceExhausted",
-  ENOSPC: "ResourceExhausted",
-  EINVAL: "InvalidArgument"
-}
-
-const details: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  ENOTDIR: "a part of the path is no directory",
-  ELOOP: "too many symbolic links on the way to it",
-  ENAMETOOLONG: "the name is too long",
-  EACCES: "permission denied; it needs to be a file with the execute permission",
-  EPERM: "operation not permitted",
-  ENOEXEC: "the kernel cannot run it; a script needs a first line such as #!/bin/sh",
-  E2BIG: "the arguments and the environment are too long; hand data over by stdin or a file",
-  EAGAIN: "the limit of processes is reached (ulimit -u)",
-  EMFILE: "the limit of open files of this process is reached (ulimit -n)",
-  ENFILE: "the limit of open files of the system is reached",
-  ENOMEM: "not enough memory"
-}
-
-/** The failure of a system call as a typed one. `path` is what the call was about. */
-export const failure = (errno: string, stage: SpawnStage, file: string | undefined): SpawnFailure =>
-  new SpawnFailure({
-    reason: stage === "chdir" ? "BadWorkingDirectory" : reasons[errno] ?? "Unknown",
-    stage,
-    errno,
-    path: file,
-    detail: `${file === undefined ? "" : `${JSON.stringify(file)}: `}${
-      stage === "chdir" && errno === "EACCES"
-        ? "permission denied; the directory needs to be searchable"
-        : details[errno] ?? "the system refused"
-    }`
-  })
-
-export const errnoOf = (error: unknown): string => {
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
-  return typeof code === "string" ? code : "EUNKNOWN"
-}
 
 /** The errno of a call, or undefined when it succeeds. */
 const errnoFrom = (call: () => void): string | undefined => {
@@ -173,14 +121,20 @@ const checkFormat = (file: string): void => {
 }
 
 /** Source: execve(2), "Interpreter scripts". */
+const interpreterIn = (start: Buffer): string | undefined =>
+  /^[ \t]*([^ \t\0]+)/.exec(start.toString("latin1").slice(2).split("\n")[0] ?? "")?.[1]
+
+/** The interpreter that the first line of a script names. */
+export const interpreterOf = (file: string): string | undefined => {
+  const start = readStart(file)
+  return start?.[0] === 0x23 && start[1] === 0x21 ? interpreterIn(start) : undefined
+}
+
 const checkInterpreter = (file: string, start: Buffer): void => {
-  const line = start.toString("latin1").slice(2).split("\n")[0] ?? ""
-  const interpreter = /^[ \t]*([^ \t\0]+)/.exec(line)?.[1]
+  const interpreter = interpreterIn(start)
   if (interpreter === undefined) throw failure("ENOEXEC", "exec", file)
   const errno = errnoFrom(() => fs.accessSync(interpreter, fs.constants.X_OK))
-  if (errno === undefined) return
-  const { detail, ...rest } = failure(errno, "exec", file)
-  throw new SpawnFailure({ ...rest, detail: `${detail} (its interpreter ${JSON.stringify(interpreter)})` })
+  if (errno !== undefined) throw missingInterpreter(errno, file, interpreter)
 }
 
 /** The absolute path of the program, or a thrown `SpawnFailure`. */

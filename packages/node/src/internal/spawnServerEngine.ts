@@ -1,0 +1,241 @@
+/** The engine on a spawn server: one for the layer, ended with it, and another one when it is lost. */
+import {
+  InvalidRequest,
+  type Job,
+  type PipeRequest,
+  type Redirect,
+  ServerLost,
+  SpawnFailure as ClientFailure,
+  SpawnServer,
+  type SpawnRequest as ClientRequest,
+  type StartOptions,
+  Unavailable
+} from "@effect-process/spawn-server"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import { EngineUnavailable, SpawnServerLost } from "effect-process"
+import {
+  type Engine,
+  type EngineJob,
+  type Guarantees,
+  type Limits,
+  SpawnFailure,
+  type SpawnRequest,
+  type StageRequest
+} from "effect-process/Engine"
+import { failure, isExhaustion, missingInterpreter } from "./errno.ts"
+import { connect, environment } from "./owner.ts"
+import { interpreterOf } from "./preflight.ts"
+import { numberOf } from "./signals.ts"
+import * as spawnServerJob from "./spawnServerJob.ts"
+
+const guarantees: Guarantees = {
+  engine: "spawn-server",
+  reach: "descendants",
+  ownerDeath: "supervisor",
+  deadline: "external",
+  statuses: "exact",
+  usage: "exact"
+}
+
+/** Milliseconds that the end of a server may take beyond the grace of its jobs. */
+const closeBound = 2_500
+
+/** A spawn that finds the server lost is still bounded, so the next one has less time to start than the first. */
+const restartBound = 3_000
+
+const refused = (reason: "InvalidArgument" | "Unsupported", detail: string): SpawnFailure =>
+  new SpawnFailure({ reason, stage: "validate", errno: undefined, path: undefined, detail })
+
+const limitNames = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"] as const
+
+const limitsOf = (limits: Limits) =>
+  limitNames.flatMap((resource) => {
+    const value = limits[resource]
+    return value === undefined ? [] : [{ resource, soft: value, hard: value }]
+  })
+
+interface Translated {
+  readonly request: ClientRequest
+  readonly pipes: spawnServerJob.Pipes
+}
+
+const stdioNames = ["stdin", "stdout", "stderr"] as const
+
+const translate = ({ gracePeriod, killSignal, stages, timeout }: SpawnRequest): Translated => {
+  const [stage, ...more] = stages
+  if (more.length > 0) throw refused("Unsupported", "a pipeline is not supported yet; run it in Command.shell")
+  const signal = numberOf(killSignal)
+  if (signal === undefined) throw refused("InvalidArgument", `${killSignal} is no signal of this system`)
+  const requests: Array<PipeRequest> = []
+  const redirects: Array<Redirect> = []
+  const pipes: { stdin: number | undefined; stdout: number | undefined; stderr: number | undefined } = {
+    stdin: undefined,
+    stdout: undefined,
+    stderr: undefined
+  }
+  for (const [fd, name] of stdioNames.entries()) {
+    const stdio = stage[name]
+    if (stdio === "pipe") {
+      pipes[name] = requests.length
+      redirects.push({ fd, kind: fd === 0 ? "read" : "write", pipe: requests.length })
+      requests.push({ owner: fd === 0 ? "writes" : "reads" })
+    } else redirects.push({ fd, kind: stdio === "inherit" ? "inherit" : "null" })
+  }
+  const deadline = timeout === undefined || !Duration.isFinite(timeout) ? undefined : Duration.toMillis(timeout)
+  return {
+    pipes,
+    request: {
+      stages: [{
+        file: stage.file,
+        args: stage.args,
+        env: stage.env,
+        redirects,
+        ...(stage.argv0 === undefined ? {} : { argv0: stage.argv0 }),
+        ...(stage.workingDirectory === undefined ? {} : { cwd: stage.workingDirectory }),
+        ...(stage.umask === undefined ? {} : { umask: stage.umask }),
+        ...(stage.nice === undefined ? {} : { nice: stage.nice }),
+        ...(stage.user === undefined ? {} : { user: stage.user }),
+        ...(stage.limits === undefined ? {} : { limits: limitsOf(stage.limits) })
+      }],
+      pipes: requests,
+      killSignal: signal,
+      graceMs: spawnServerJob.graceMillis(gracePeriod),
+      // The server finds out by itself whether there is a terminal.
+      foreground: stage.stdin === "inherit",
+      ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
+    }
+  }
+}
+
+const failed = (error: unknown, stage: StageRequest): SpawnFailure | SpawnServerLost => {
+  if (error instanceof SpawnFailure || error instanceof SpawnServerLost) return error
+  if (error instanceof ServerLost) return spawnServerJob.lostOf(error, "a command that was being started")
+  if (error instanceof Unavailable) return new SpawnServerLost({ lost: `a command; another one: ${error.message}` })
+  // Its message quotes the value, which may be secret.
+  if (error instanceof InvalidRequest) return refused("InvalidArgument", `the ${error.what} is not valid`)
+  if (!(error instanceof ClientFailure)) throw error
+  const { code, exists, path, step } = error
+  if (isExhaustion(code)) return failure(code, "fork", undefined)
+  if (step === "chdir") return failure(code, step, stage.workingDirectory ?? path)
+  if (step !== "exec") return failure(code, step, path)
+  const file = path ?? stage.file
+  return code === "ENOENT" && exists ? missingInterpreter(code, file, interpreterOf(file)) : failure(code, step, file)
+}
+
+/** After the stop this goes on when the shell has said so, and so does the job. */
+const stopWith = (job: Job): void => {
+  process.kill(0, "SIGTSTP")
+  job.resume()
+}
+
+/** What the layer can be told. */
+export interface Options {
+  /** Whether children carry `EFFECT_PROCESS_OWNER` in their environment. True when nothing is said. */
+  readonly markOwner?: boolean
+  /** Path of the program; the one that was built with the package when nothing is said. */
+  readonly binary?: string
+}
+
+/** The one server of a layer. */
+class Servers {
+  private readonly options: StartOptions
+  private current: Promise<SpawnServer>
+  private readonly graces = new Map<Job, number>()
+  private isClosed = false
+
+  private constructor(options: StartOptions, first: SpawnServer) {
+    this.options = options
+    this.current = Promise.resolve(first)
+  }
+
+  static async start(options: StartOptions): Promise<Servers> {
+    return new Servers(options, await SpawnServer.start(options))
+  }
+
+  private async server(): Promise<SpawnServer> {
+    const seen = this.current
+    const server = await seen.catch(() => undefined)
+    if (server !== undefined && server.lost === undefined) return server
+    // One start for all that wait, and one for each spawn that finds nothing: a server that cannot live is not tried for ever.
+    if (this.current === seen) {
+      if (this.isClosed) throw new ServerLost("server", "its layer was closed")
+      this.current = SpawnServer.start({ ...this.options, startTimeoutMs: restartBound })
+      this.current.catch(() => undefined)
+    }
+    return this.current
+  }
+
+  async spawn(request: ClientRequest): Promise<Job> {
+    const server = await this.server()
+    const job = await server.spawn(request)
+    this.graces.set(job, job.graceMs)
+    job.listen((event) => {
+      if (event.type === "empty") this.graces.delete(job)
+    })
+    return job
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    const server = await this.current.catch(() => undefined)
+    if (server === undefined || server.lost !== undefined) return
+    const closed = server.close()
+    const timer = setTimeout(() => {
+      // Stopped or hung: its supervisors end their jobs when it is gone.
+      if (server.lost === undefined) process.kill(server.pid, "SIGKILL")
+    }, Math.max(0, ...this.graces.values()) + closeBound)
+    await closed
+    clearTimeout(timer)
+  }
+}
+
+const unavailable = (reason: string, cause?: unknown): EngineUnavailable =>
+  new EngineUnavailable({ engine: "spawn-server", reason, ...(cause === undefined ? {} : { cause }) })
+
+const start = (servers: Servers, clock: Clock.Clock, events: spawnServerJob.Events) => (request: SpawnRequest) =>
+  Effect.tryPromise({
+    try: async (): Promise<EngineJob> => {
+      const translated = translate(request)
+      const job = await servers.spawn(translated.request)
+      return spawnServerJob.make(job, translated.pipes, clock, events)
+    },
+    catch: (error) => failed(error, request.stages[0])
+  }).pipe(Effect.uninterruptible)
+
+export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
+  Effect.gen(function*() {
+    if (process.platform !== "linux") return yield* unavailable("it runs on Linux only")
+    const options: StartOptions = {
+      ...(given.markOwner === undefined ? {} : { mark: given.markOwner }),
+      ...(given.binary === undefined ? {} : { binary: given.binary })
+    }
+    const servers = yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => Servers.start(options),
+        catch: (error) =>
+          error instanceof Unavailable ? unavailable(error.reason, error) : unavailable(String(error), error)
+      }),
+      (self) => Effect.promise(() => self.close())
+    )
+    const runtime = yield* Effect.runtime()
+    const clock = Clock.make()
+    const events: spawnServerJob.Events = {
+      onLateFailure: (message) =>
+        Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`)),
+      onStopped: () => undefined
+    }
+    return {
+      guarantees,
+      clock,
+      environment,
+      spawn: (request) =>
+        start(servers, clock, request.stages[0].stdin === "inherit" ? { ...events, onStopped: stopWith } : events)(
+          request
+        ),
+      connect
+    }
+  })

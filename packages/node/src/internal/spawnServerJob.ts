@@ -1,0 +1,173 @@
+/** One job of a spawn server. */
+import { type Job, type ProcessRow, RequestFailure, ServerLost, type StageExit } from "@effect-process/spawn-server"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-process"
+import {
+  type EngineJob,
+  type InputPipe,
+  type OutputPipe,
+  SignalFailure,
+  type StageExit as EngineExit
+} from "effect-process/Engine"
+import { exited, killed } from "effect-process/ExitStatus"
+import { noUsage } from "effect-process/ProcessInfo"
+import { SocketInput } from "./pipes.ts"
+import * as processTable from "./processTable.ts"
+import { RawOutput } from "./rawPipes.ts"
+import { nameOf, numberOf } from "./signals.ts"
+
+/** For an answer about a job. The client finds out in time by itself that the server hangs; a release must not wait for it. */
+const answerBound = Duration.millis(250)
+
+/** Milliseconds; a u32 in the protocol. */
+export const graceMillis = (grace: Duration.Duration): number => Math.min(Duration.toMillis(grace), 0xffff_ffff)
+
+export const lostOf = (failure: ServerLost, held: string): SpawnServerLost =>
+  new SpawnServerLost({ lost: `${held} (${failure.message})` })
+
+const usageOf = (usage: StageExit["usage"]): ResourceUsage => ({
+  userTime: Duration.micros(BigInt(usage.userMicros)),
+  systemTime: Duration.micros(BigInt(usage.systemMicros)),
+  maxRss: usage.maximumRssBytes,
+  minorPageFaults: usage.minorFaults,
+  majorPageFaults: usage.majorFaults,
+  voluntaryContextSwitches: usage.voluntarySwitches,
+  involuntaryContextSwitches: usage.involuntarySwitches
+})
+
+const exitOf = (pid: number, { exit, usage }: StageExit): EngineExit => ({
+  pid,
+  exit: exit.kind === "exited" ? exited(exit.code) : killed(nameOf(exit.signal), { coreDumped: exit.coreDumped }),
+  usage: usageOf(usage)
+})
+
+/** A row that is hidden from us says what the supervisor could see. */
+const describe = (row: ProcessRow): ProcessInfo | undefined => {
+  const { pgid, pid, ppid, sid, state } = row
+  return processTable.describe(row) ?? (state === "?"
+    ? { pid, ppid, pgid, sid, state, rss: row.rssBytes, cpuTime: Duration.zero, startTime: 0, commandLine: row.command }
+    : undefined)
+}
+
+/** Which pipe of the request is the owner's end of which descriptor. */
+export interface Pipes {
+  readonly stdin: number | undefined
+  readonly stdout: number | undefined
+  readonly stderr: number | undefined
+}
+
+/** What the engine is told of. */
+export interface Events {
+  /** An exec that took long has failed in the end: all that is left is to say so. */
+  readonly onLateFailure: (message: string) => void
+  /** A job in the foreground was stopped from the terminal, which we have again. */
+  readonly onStopped: (job: Job) => void
+}
+
+const output = (job: Job, pipe: number | undefined): Option.Option<OutputPipe> =>
+  pipe === undefined ? Option.none() : Option.some(new RawOutput(job.takeDescriptor(pipe)))
+
+const input = (job: Job, pipe: number | undefined): Option.Option<InputPipe> =>
+  pipe === undefined ? Option.none() : Option.some(new SocketInput(job.writable(pipe)))
+
+export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events): EngineJob => {
+  const { pid } = job
+  const exits = Deferred.unsafeMake<ReadonlyArray<EngineExit>, SpawnServerLost>(FiberId.none)
+  const empty = Deferred.unsafeMake<void, SpawnServerLost>(FiberId.none)
+  const deadlineExpired = Deferred.unsafeMake<void>(FiberId.none)
+  let unkillable: ReadonlyArray<ProcessRow> | undefined
+  const lost = (failure: ServerLost) => lostOf(failure, `process ${pid}`)
+
+  const finishExits = () => {
+    Deferred.unsafeDone(
+      exits,
+      Effect.succeed(
+        job.exits.map((exit, stage) =>
+          exit === undefined ? { pid, exit: exited(127), usage: noUsage } : exitOf(job.pids[stage] ?? pid, exit)
+        )
+      )
+    )
+  }
+
+  job.listen((event) => {
+    switch (event.type) {
+      case "exit":
+        if (job.hasExited) finishExits()
+        return
+      case "failed":
+        // As a shell reports what it could not run: the spawn has long been answered.
+        events.onLateFailure(event.failure.message)
+        return finishExits()
+      case "deadline":
+        return Deferred.unsafeDone(deadlineExpired, Effect.void)
+      case "stopped":
+        return events.onStopped(job)
+      case "lost":
+        return Deferred.unsafeDone(exits, Effect.fail(lost(event.failure)))
+      case "unkillable":
+        unkillable = event.processes
+        // Nobody is left who could tell when they end.
+        if (job.lost !== undefined) Deferred.unsafeDone(empty, Effect.fail(lost(job.lost)))
+        return
+      case "empty":
+        finishExits()
+        return Deferred.unsafeDone(empty, Effect.void)
+    }
+  })
+
+  const rows: Effect.Effect<ReadonlyArray<ProcessRow>> = Effect.suspend(() =>
+    job.isEmpty ? Effect.succeed([]) : Effect.tryPromise(() => job.descendants()).pipe(
+      Effect.timeout(answerBound),
+      Effect.withClock(clock),
+      Effect.orElseSucceed(() => [])
+    )
+  )
+
+  return {
+    pid,
+    processGroupId: job.processGroupId,
+    stdin: input(job, pipes.stdin),
+    stdout: output(job, pipes.stdout),
+    stderr: output(job, pipes.stderr),
+    exits: Deferred.await(exits),
+    empty: Deferred.await(empty),
+    signal: (signal, to) =>
+      Effect.suspend(() => {
+        const number = numberOf(signal)
+        if (number === undefined) return new SignalFailure({ reason: "PermissionDenied" })
+        // Its zombie is kept to pin the group, and would take any signal.
+        if (to === "leader" && job.exits[0] !== undefined) return new SignalFailure({ reason: "Gone" })
+        return Effect.tryPromise({
+          try: () => job.signal(number, to),
+          catch: (error) =>
+            error instanceof ServerLost
+              ? lost(error)
+              : new SignalFailure({
+                reason: error instanceof RequestFailure && error.code === "EPERM" ? "PermissionDenied" : "Gone"
+              })
+        })
+      }),
+    terminate: (signal, grace) => Effect.sync(() => job.terminate(numberOf(signal) ?? 0, graceMillis(grace))),
+    kill: Effect.sync(() => job.kill()),
+    descendants: Effect.map(
+      rows,
+      (all) =>
+        all.filter((row) => row.pid !== pid).map(describe).filter((info): info is ProcessInfo => info !== undefined)
+    ),
+    survivors: Effect.map(
+      rows,
+      (all) => (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))
+    ),
+    usage: Effect.sync(() => processTable.usageOf(pid) ?? noUsage),
+    deadlineExpired: Deferred.await(deadlineExpired),
+    extendDeadline: (by) =>
+      Effect.tryPromise({ try: () => job.extendDeadline(Duration.toMillis(by)), catch: (error) => error }).pipe(
+        Effect.catchAll((error) => error instanceof ServerLost ? Effect.fail(lost(error)) : Effect.void)
+      )
+  }
+}

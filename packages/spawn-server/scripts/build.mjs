@@ -1,0 +1,82 @@
+// Builds the C program into build/, when a source changed. Without a compiler it says so in one line and succeeds.
+// --sanitize: AddressSanitizer and UBSan. --arm64: with Debian's cross compiler.
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const source = join(root, "src")
+
+const warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+const hardening = [
+  "-O2",
+  "-D_FORTIFY_SOURCE=2",
+  "-fstack-protector-strong",
+  "-fstack-clash-protection",
+  "-Wl,-z,relro,-z,now",
+  "-Wl,-z,noexecstack"
+]
+
+const has = (compiler) => spawnSync(compiler, ["--version"], { stdio: "ignore" }).status === 0
+const firstOf = (compilers) => compilers.find(has)
+
+/** What to build, with what: `undefined` where there is no compiler for it. */
+export const variants = {
+  release: () => {
+    const cc = firstOf(["musl-gcc", ...(process.env.CC === undefined ? [] : [process.env.CC]), "cc", "gcc", "clang"])
+    return cc && { output: "effect-process-spawn-server", cc, flags: [...warnings, ...hardening, "-static"] }
+  },
+  sanitize: () => {
+    const cc = firstOf(["clang", "gcc", "cc"])
+    return cc && {
+      output: "effect-process-spawn-server-sanitize",
+      cc,
+      flags: [
+        ...warnings,
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all"
+      ]
+    }
+  },
+  arm64: () => {
+    const cc = firstOf(["aarch64-linux-gnu-gcc"])
+    return cc && { output: "effect-process-spawn-server-arm64", cc, flags: [...warnings, ...hardening, "-static"] }
+  }
+}
+
+export const build = (name) => {
+  const variant = variants[name]()
+  if (process.platform !== "linux") return { skipped: "the spawn server runs on Linux only" }
+  if (variant === undefined) {
+    return { skipped: `no C compiler for the spawn server (${name}): the fallback engine serves` }
+  }
+  const output = join(root, "build", variant.output)
+  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file) && !file.startsWith("fuzz")).map((file) =>
+    join(source, file)
+  )
+  const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs))
+  if (existsSync(output) && statSync(output).mtimeMs >= newest) return { output, built: false }
+  mkdirSync(dirname(output), { recursive: true })
+  // Put in place in one step: another build or a running server may be using it.
+  const temporary = `${output}.${process.pid}`
+  const result = spawnSync(variant.cc, [
+    ...variant.flags,
+    "-o",
+    temporary,
+    ...files.filter((file) => file.endsWith(".c"))
+  ], { stdio: "inherit" })
+  if (result.status !== 0) return { failed: true }
+  renameSync(temporary, output)
+  return { output, built: true }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const name = process.argv.includes("--sanitize") ? "sanitize" : process.argv.includes("--arm64") ? "arm64" : "release"
+  const result = build(name)
+  if (result.skipped !== undefined) console.log(result.skipped)
+  process.exitCode = result.failed === true ? 1 : 0
+}

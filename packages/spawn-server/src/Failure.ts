@@ -1,0 +1,77 @@
+/** Everything that can go wrong, as `Error`s with fields. */
+
+/** The request itself is wrong; nothing was sent. */
+export class InvalidRequest extends Error {
+  override readonly name = "InvalidRequest"
+  readonly what: string
+  readonly value: string
+  constructor(what: string, value: string) {
+    super(`invalid ${what}: ${JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}...` : value)}`)
+    this.what = what
+    this.value = value
+  }
+}
+
+export type Step = "fork" | "open" | "limits" | "user" | "chdir" | "exec"
+
+/** The job could not be started; nothing of it is left. */
+export class SpawnFailure extends Error {
+  override readonly name = "SpawnFailure"
+  readonly step: Step
+  /** Which stage of the pipeline. */
+  readonly stage: number
+  /** `ENOENT` and so on. */
+  readonly code: string
+  readonly errno: number
+  /** What was being opened, entered or executed, where there is such a thing. */
+  readonly path: string | undefined
+  /** `exec`: the file is there. `ENOENT` then speaks of the interpreter that it names. */
+  readonly exists: boolean
+  constructor(
+    fields: { step: Step; stage: number; code: string; errno: number; path: string | undefined; exists: boolean }
+  ) {
+    super(`${fields.step} ${fields.code}${fields.path === undefined ? "" : `: ${fields.path}`}`)
+    this.step = fields.step
+    this.stage = fields.stage
+    this.code = fields.code
+    this.errno = fields.errno
+    this.path = fields.path
+    this.exists = fields.exists
+  }
+}
+
+/** The server, or the supervisor of this job, is gone. */
+export class ServerLost extends Error {
+  override readonly name = "ServerLost"
+  readonly what: "server" | "supervisor"
+  readonly reason: string
+  constructor(what: "server" | "supervisor", reason: string) {
+    super(`the ${what === "server" ? "spawn server" : "supervisor"} was lost: ${reason}`)
+    this.what = what
+    this.reason = reason
+  }
+}
+
+/** The server cannot be used here. */
+export class Unavailable extends Error {
+  override readonly name = "Unavailable"
+  readonly reason: string
+  constructor(reason: string, cause?: unknown) {
+    super(`the spawn server cannot be used: ${reason}`, { cause })
+    this.reason = reason
+  }
+}
+
+/** A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's. */
+export class RequestFailure extends Error {
+  override readonly name = "RequestFailure"
+  readonly request: "signal" | "extendDeadline" | "descendants"
+  readonly code: string
+  readonly errno: number
+  constructor(request: "signal" | "extendDeadline" | "descendants", code: string, errno: number) {
+    super(`${request}: ${code}`)
+    this.request = request
+    this.code = code
+    this.errno = errno
+  }
+}

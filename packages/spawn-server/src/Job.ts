@@ -1,0 +1,222 @@
+/** A running job, as its owner sees it. */
+import * as fs from "node:fs"
+import * as net from "node:net"
+import { RequestFailure, ServerLost } from "./Failure.ts"
+import type { SpawnFailure } from "./Failure.ts"
+import type { SpawnServer } from "./SpawnServer.ts"
+
+export type Exit =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: number; readonly coreDumped: boolean }
+
+/** Of the stage and of those of its children that it has waited for; see getrusage(2). */
+export interface Usage {
+  readonly userMicros: number
+  readonly systemMicros: number
+  readonly maximumRssBytes: number
+  readonly minorFaults: number
+  readonly majorFaults: number
+  readonly voluntarySwitches: number
+  readonly involuntarySwitches: number
+}
+
+export interface StageExit {
+  readonly stage: number
+  readonly exit: Exit
+  readonly usage: Usage
+}
+
+export interface ProcessRow {
+  readonly pid: number
+  readonly ppid: number
+  readonly pgid: number
+  readonly sid: number
+  /** As in proc(5); `?` where it is hidden from us. */
+  readonly state: string
+  /** It could not be signalled: another user's. */
+  readonly denied: boolean
+  /** Clock ticks since boot. */
+  readonly start: number
+  readonly rssBytes: number
+  readonly cpuMicros: number
+  /** Up to 199 bytes. */
+  readonly command: string
+}
+
+export type JobEvent =
+  | ({ readonly type: "exit" } & StageExit)
+  | { readonly type: "stopped" | "continued"; readonly stage: number; readonly signal: number }
+  /** The deadline has passed; termination begins. */
+  | { readonly type: "deadline" }
+  | { readonly type: "terminating" }
+  /** Alive when termination began although every stage had exited. */
+  | { readonly type: "left"; readonly processes: ReadonlyArray<ProcessRow> }
+  /** Alive a kill bound after `SIGKILL`. `empty` still follows if they do end. */
+  | { readonly type: "unkillable"; readonly processes: ReadonlyArray<ProcessRow> }
+  /** After a pending start: the execve(2) failed in the end. */
+  | { readonly type: "failed"; readonly failure: SpawnFailure }
+  /** `empty` or `unkillable` follows, when what it left has been ended. */
+  | { readonly type: "lost"; readonly failure: ServerLost }
+  /** Nothing is left, not even a zombie. */
+  | { readonly type: "empty" }
+
+/**
+ * Streams are not opened until asked for: `readable`, `writable` or `takeDescriptor` take an owner's end once, `close`
+ * closes those that nobody took.
+ */
+export class Job {
+  readonly id: number
+  /** One for each stage. */
+  readonly pids: ReadonlyArray<number>
+  readonly supervisorPid: number
+  /** The execve(2) of a stage takes long, on a FIFO or a slow file system, and may still fail: `failed`. */
+  readonly pending: boolean
+  readonly graceMs: number
+  /** By stage; `undefined` while it runs. */
+  readonly exits: Array<StageExit | undefined>
+  /** Set by `lost`. */
+  lost: ServerLost | undefined
+  isEmpty = false
+  readonly #server: SpawnServer
+  readonly #descriptors: Array<number>
+  readonly #listeners: Array<(event: JobEvent) => void> = []
+  readonly #past: Array<JobEvent> = []
+  #left: number
+
+  /** @internal */
+  constructor(
+    server: SpawnServer,
+    id: number,
+    started: { supervisor: number; pending: boolean; pids: Array<number> },
+    descriptors: Array<number>,
+    graceMs: number
+  ) {
+    this.#server = server
+    this.id = id
+    this.pids = started.pids
+    this.supervisorPid = started.supervisor
+    this.pending = started.pending
+    this.graceMs = graceMs
+    this.exits = new Array<StageExit | undefined>(started.pids.length).fill(undefined)
+    this.#left = started.pids.length
+    this.#descriptors = descriptors
+  }
+
+  /** Of the leader. */
+  get pid(): number {
+    return this.pids[0]!
+  }
+
+  get processGroupId(): number {
+    return this.pids[0]!
+  }
+
+  get hasExited(): boolean {
+    return this.#left === 0
+  }
+
+  /** Calls `listener` with what has happened so far, in order, and from then on as it happens. */
+  listen(listener: (event: JobEvent) => void): void {
+    for (let i = 0; i < this.#past.length; i++) listener(this.#past[i]!)
+    this.#listeners.push(listener)
+  }
+
+  /** @internal */
+  emit(event: JobEvent): void {
+    if (event.type === "exit") {
+      if (this.exits[event.stage] === undefined) this.#left--
+      this.exits[event.stage] = event
+    } else if (event.type === "empty") this.isEmpty = true
+    else if (event.type === "lost") this.lost = event.failure
+    // A job that is stopped and continued for ever must not grow.
+    if ((event.type !== "stopped" && event.type !== "continued") || this.#past.length < 100) this.#past.push(event)
+    for (let i = 0; i < this.#listeners.length; i++) this.#listeners[i]!(event)
+  }
+
+  /** Every stage has exited. Rejects with `ServerLost`, or with `SpawnFailure` after a pending start. */
+  exited(): Promise<ReadonlyArray<StageExit>> {
+    return new Promise((resolve, reject) => {
+      if (this.hasExited) return resolve(this.exits as Array<StageExit>)
+      this.listen((event) => {
+        if (event.type === "exit" && this.hasExited) resolve(this.exits as Array<StageExit>)
+        else if (event.type === "lost" || event.type === "failed") reject(event.failure)
+      })
+    })
+  }
+
+  /** Nothing is left of the job, or, with `false`, what is left cannot be killed. */
+  empty(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.listen((event) => {
+        if (event.type === "empty") resolve(true)
+        else if (event.type === "unkillable") resolve(false)
+      })
+    })
+  }
+
+  /** The descriptor of our end of a pipe, non-blocking; whoever takes it closes it. */
+  takeDescriptor(pipe: number): number {
+    const fd = this.#descriptors[pipe]
+    if (fd === undefined || fd < 0) throw new Error(`pipe ${pipe} of job ${this.id} is not ours or is taken`)
+    this.#descriptors[pipe] = -1
+    return fd
+  }
+
+  readable(pipe: number, options?: { readonly onread?: net.OnReadOpts }): net.Socket {
+    return new net.Socket(
+      { fd: this.takeDescriptor(pipe), readable: true, writable: false, ...options }
+    )
+  }
+
+  writable(pipe: number): net.Socket {
+    return new net.Socket({ fd: this.takeDescriptor(pipe), readable: false, writable: true })
+  }
+
+  /** Closes the ends that nobody took. The job goes on. */
+  close(): void {
+    for (let i = 0; i < this.#descriptors.length; i++) {
+      const fd = this.#descriptors[i]!
+      if (fd >= 0) fs.closeSync(fd)
+      this.#descriptors[i] = -1
+    }
+  }
+
+  /** To the group, as `kill %1` does, or to the leader alone. Rejects with `RequestFailure`. */
+  signal(signal: number, to: "group" | "leader" = "group"): Promise<void> {
+    return this.#server.request("signal", this, (w, token) => w.u32(token).u8(signal).u8(to === "leader" ? 1 : 0)).then(
+      () => undefined
+    )
+  }
+
+  /**
+   * Begins the end of the whole tree, which the supervisor carries through by itself: `signal`, after `graceMs` SIGKILL
+   * until nothing is left. Once begun, a further call can only shorten the grace.
+   */
+  terminate(signal = 0, graceMs: number = this.graceMs): void {
+    this.#server.tell("terminate", this, signal, graceMs)
+  }
+
+  /** SIGKILL now, to everything. */
+  kill(): void {
+    this.#server.tell("kill", this, 0, 0)
+  }
+
+  /** Continues a stopped job; one of the foreground gets the terminal and its modes again. */
+  resume(): void {
+    this.#server.tell("resume", this, 0, 0)
+  }
+
+  /** Moves the deadline; without one it does nothing. Rejects with `ESRCH` once termination has begun. */
+  extendDeadline(byMs: number): Promise<void> {
+    return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs))))
+      .then(() => undefined)
+  }
+
+  /** Every descendant, escapees too, by pid. */
+  descendants(): Promise<ReadonlyArray<ProcessRow>> {
+    return this.#server.request("descendants", this, (w, token) => w.u32(token)).catch((error: unknown) => {
+      if (error instanceof RequestFailure && error.code === "ESRCH") return []
+      throw error
+    })
+  }
+}

@@ -1,0 +1,16 @@
+/** Runs processes through a spawn server. Plain Node, no Effect. `PROTOCOL.md` says what goes over the socket. */
+export * from "./Failure.ts"
+export * from "./Job.ts"
+export { command } from "./Request.ts"
+export type {
+  CommandOptions,
+  EncodedEnvironment,
+  LimitRequest,
+  PipeRequest,
+  Redirect,
+  SpawnRequest,
+  StageRequest,
+  Stdio
+} from "./Request.ts"
+export { defaultBinary, SpawnServer } from "./SpawnServer.ts"
+export type { Features, StartOptions } from "./SpawnServer.ts"

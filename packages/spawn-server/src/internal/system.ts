@@ -1,0 +1,96 @@
+/** What the client asks of the system: names of errors, `/proc`. */
+import * as fs from "node:fs"
+import * as os from "node:os"
+
+const errnoNames = new Map<number, string>()
+for (const [name, value] of Object.entries(os.constants.errno)) if (!errnoNames.has(value)) errnoNames.set(value, name)
+const errnoAliases = new Map([[11, "EAGAIN"], [95, "EOPNOTSUPP"], [35, "EDEADLK"]])
+
+/** @internal */
+export const errnoName = (errno: number): string => errnoAliases.get(errno) ?? errnoNames.get(errno) ?? `E${errno}`
+
+/** @internal */
+export interface Stat {
+  readonly state: string
+  readonly ppid: number
+  readonly start: string
+  readonly name: string
+}
+
+/** @internal */
+export const readStat = (pid: number | string): Stat | undefined => {
+  try {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
+    const end = text.lastIndexOf(")")
+    const fields = text.slice(end + 2).split(" ")
+    return {
+      name: text.slice(text.indexOf("(") + 1, end),
+      state: fields[0] ?? "?",
+      ppid: Number(fields[1]),
+      start: fields[19] ?? ""
+    }
+  } catch {
+    return undefined
+  }
+}
+
+let owner: string | undefined
+
+/**
+ * What every process of ours carries in its environment: our pid, start time and the boot's id.
+ *
+ * @internal
+ */
+export const ownerMark = (): string => {
+  if (owner === undefined) {
+    let boot = ""
+    try {
+      boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()
+    } catch {
+      // Not readable in some sandboxes: pid and start time remain.
+    }
+    owner = `EFFECT_PROCESS_OWNER=${process.pid}:${readStat("self")?.start ?? ""}:${boot}`
+  }
+  return owner
+}
+
+/** What a supervisor calls itself, see PR_SET_NAME. */
+const supervisorName = "ep-supervisor"
+
+const isOrphan = (pid: number): boolean => {
+  for (let at = pid, hops = 0; hops < 4096; hops++) {
+    const stat = readStat(at)
+    if (stat === undefined || at === process.pid) return false
+    if (at !== pid && stat.name === supervisorName) return false
+    if (stat.ppid <= 0) return true
+    at = stat.ppid
+  }
+  return false
+}
+
+/**
+ * Processes that carry our mark and are neither below us nor below a supervisor: left by a server and a supervisor that
+ * were both killed. Reads all of `/proc`.
+ *
+ * @internal
+ */
+export const findOrphans = (mark: string): Array<{ pid: number; start: string; state: string }> => {
+  const found: Array<{ pid: number; start: string; state: string }> = []
+  const wanted = Buffer.from(mark)
+  for (const name of fs.readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    let environment: Buffer
+    try {
+      environment = fs.readFileSync(`/proc/${name}/environ`)
+    } catch {
+      continue
+    }
+    const at = environment.indexOf(wanted)
+    if (at < 0 || (at > 0 && environment[at - 1] !== 0)) continue
+    const stat = readStat(name)
+    if (stat !== undefined && stat.state !== "Z" && stat.state !== "X" && isOrphan(Number(name))) {
+      found.push({ pid: Number(name), start: stat.start, state: stat.state })
+    }
+  }
+  return found
+}

@@ -1,0 +1,396 @@
+#define _GNU_SOURCE
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct supervisor_setup setup;
+static uint8_t packet[PACKET_MAX];
+
+struct job *
+job_find(uint32_t id)
+{
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		if (server.jobs[i].state != JOB_FREE && server.jobs[i].id == id)
+			return &server.jobs[i];
+	}
+	return NULL;
+}
+
+static struct job *
+job_new(uint32_t id)
+{
+	uint32_t i = 0;
+
+	while (i < server.njobs && server.jobs[i].state != JOB_FREE)
+		i++;
+	if (i >= MAX_JOBS)
+		return NULL;
+	if (i == server.njobs)
+		server.njobs++;
+	server.jobs[i] = (struct job){ .id = id, .socket = -1, .state = JOB_LIVE, .slot = &server.slots[i] };
+	server.slots[i].leader = 0;
+	server.live++;
+	return &server.jobs[i];
+}
+
+void
+job_opened(struct job *job)
+{
+	for (uint16_t i = 0; i < job->nends; i++) {
+		if (job->ends[i] >= 0)
+			(void)close(job->ends[i]);
+	}
+	job->nends = 0;
+}
+
+/* The place is free once the supervisor is reaped and the owner has its ends: until then the numbers must not be reused. */
+void
+job_free_if_over(struct job *job)
+{
+	if (job->state != JOB_DONE || job->supervisor != 0 || job->nends != 0)
+		return;
+	job->state = JOB_FREE;
+	server.live--;
+	while (server.njobs > 0 && server.jobs[server.njobs - 1].state == JOB_FREE)
+		server.njobs--;
+}
+
+static void
+say_failed(uint32_t id, int error)
+{
+	size_t mark = wr_begin(&server.out, F_FAILED);
+
+	wr_u32(&server.out, id);
+	wr_u8(&server.out, 0);
+	wr_u8(&server.out, STEP_FORK);
+	wr_u32(&server.out, (uint32_t)error);
+	wr_u8(&server.out, 0);
+	wr_str(&server.out, "", 0);
+	wr_end(&server.out, mark);
+	mark = wr_begin(&server.out, F_EMPTY);
+	wr_u32(&server.out, id);
+	wr_end(&server.out, mark);
+}
+
+static int
+make_pipe(struct job *job, const struct pipe_plan *plan, int *read_end, int *write_end)
+{
+	int fd[2];
+
+	*read_end = *write_end = -1;
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -1;
+	/* A wish: pipe-user-pages-soft may be spent, and the pipe works at any size. */
+	if (plan->size != 0)
+		(void)fcntl(fd[0], F_SETPIPE_SZ, (int)plan->size);
+	if (plan->owner == 1) {
+		job->ends[job->nends++] = fd[0];
+		*write_end = fd[1];
+	} else if (plan->owner == 2) {
+		job->ends[job->nends++] = fd[1];
+		*read_end = fd[0];
+	} else {
+		*read_end = fd[0];
+		*write_end = fd[1];
+	}
+	return 0;
+}
+
+static void
+close_stage_ends(uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (setup.read_end[i] >= 0)
+			(void)close(setup.read_end[i]);
+		if (setup.write_end[i] >= 0)
+			(void)close(setup.write_end[i]);
+	}
+}
+
+static void
+say_pipes(const struct job *job)
+{
+	size_t mark = wr_begin(&server.out, F_PIPES);
+
+	wr_u32(&server.out, job->id);
+	wr_u16(&server.out, job->nends);
+	for (uint16_t i = 0; i < job->nends; i++)
+		wr_u32(&server.out, (uint32_t)job->ends[i]);
+	wr_end(&server.out, mark);
+}
+
+static int
+fork_supervisor(struct job *job, struct plan *plan)
+{
+	int sockets[2];
+	struct epoll_event event = { .events = EPOLLIN };
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) < 0)
+		return -1;
+	event.data.u64 = 2u + (uint64_t)(job - server.jobs);
+	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, sockets[0], &event) < 0)
+		goto failed;
+	setup.plan = plan;
+	setup.slot = job->slot;
+	setup.open_files = server.raised ? &server.open_files : NULL;
+	setup.deadline_at_ms = job->deadline_at;
+	setup.kill_ms = server.kill_ms;
+	setup.socket = sockets[1];
+	setup.null_fd = server.null_fd;
+	setup.done = server.done;
+	setup.tty = job->foreground ? server.tty : -1;
+	setup.owner_group = server.owner_group;
+	pid = fork_into(server.cgroup);
+	/* The child has no job table: not even to store into, see own_memory. */
+	if (pid == 0)
+		supervisor_main(&setup);
+	if (pid < 0)
+		goto failed;
+	job->supervisor = pid;
+	(void)close(sockets[1]);
+	job->socket = sockets[0];
+	return 0;
+failed: {
+	int saved = errno;
+
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+	errno = saved;
+	return -1;
+}
+}
+
+void
+job_start(struct plan *plan)
+{
+	struct job *job = job_new(plan->id);
+	uint16_t made = 0;
+	int error;
+
+	if (job == NULL) {
+		say_failed(plan->id, EAGAIN);
+		return;
+	}
+	job->nstages = plan->nstages;
+	job->grace_ms = plan->grace_ms;
+	job->deadline_at = plan->deadline_ms == 0 ? 0 : boot_ms() + plan->deadline_ms;
+	if ((plan->flags & JOB_FOREGROUND) != 0) {
+		if (server.tty < 0)
+			server.tty = term_open();
+		/* In advance: if the supervisor is lost, it is us who give the terminal back. */
+		job->foreground = term_has_foreground(server.tty, server.owner_group) && tcgetattr(server.tty, &server.modes) == 0;
+	}
+	if (job->deadline_at != 0)
+		job_expect(job, plan->deadline_ms + server.slack_ms);
+	for (; made < plan->npipes; made++) {
+		if (make_pipe(job, &plan->pipes[made], &setup.read_end[made], &setup.write_end[made]) < 0)
+			break;
+	}
+	error = errno;
+	if (made == plan->npipes && fork_supervisor(job, plan) == 0) {
+		close_stage_ends(made);
+		say_pipes(job);
+		return;
+	}
+	if (made == plan->npipes)
+		error = errno;
+	/* Out of descriptors, processes or memory: this job is refused and everything else goes on. */
+	close_stage_ends(made);
+	job_opened(job);
+	say_failed(plan->id, error);
+	job->state = JOB_DONE;
+	job_free_if_over(job);
+}
+
+/* The supervisor must have said something by then, see jobs_watch. */
+void
+job_expect(struct job *job, uint64_t within_ms)
+{
+	uint64_t at = now_ms() + within_ms;
+
+	job->nudged = 0;
+	job->watch_at = at;
+	if (server.watch_at == 0 || at < server.watch_at)
+		server.watch_at = at;
+}
+
+/* Hands a frame to the job's supervisor. If it does not take it, the watch on it is armed already or the caller is told. */
+void
+job_command(struct job *job, const uint8_t *frame, size_t len)
+{
+	ssize_t n;
+
+	if (job->socket < 0)
+		return;
+	do
+		n = send(job->socket, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+}
+
+static bool
+check_exit(struct job *job, struct reader *r)
+{
+	uint8_t stage = rd_u8(r);
+	uint8_t killed = rd_u8(r);
+	uint8_t core = rd_u8(r);
+
+	(void)rd_u32(r);
+	for (int i = 0; i < 7; i++)
+		(void)rd_u64(r);
+	if (!rd_done(r) || stage >= job->nstages || killed > 1 || core > 1 || (job->exited >> stage & 1) != 0)
+		return false;
+	job->exited |= UINT64_C(1) << stage;
+	return true;
+}
+
+static bool
+check_processes(struct reader *r)
+{
+	uint16_t n;
+
+	(void)rd_u32(r);
+	(void)rd_u8(r);
+	n = rd_u16(r);
+	for (uint16_t i = 0; i < n && !r->bad; i++) {
+		for (int k = 0; k < 4; k++)
+			(void)rd_u32(r);
+		(void)rd_u16(r);
+		for (int k = 0; k < 3; k++)
+			(void)rd_u64(r);
+		(void)rd_str(r);
+	}
+	return rd_done(r);
+}
+
+static bool
+check_started(struct job *job, struct reader *r)
+{
+	uint8_t n;
+
+	(void)rd_u32(r);
+	(void)rd_u8(r);
+	n = rd_u8(r);
+	for (uint8_t i = 0; i < n; i++)
+		(void)rd_u32(r);
+	if (job->begun || n != job->nstages)
+		return false;
+	job->begun = true;
+	return rd_done(r);
+}
+
+static bool
+check_failed(struct job *job, struct reader *r)
+{
+	uint8_t stage = rd_u8(r);
+
+	(void)rd_u8(r);
+	(void)rd_u32(r);
+	(void)rd_u8(r);
+	(void)rd_str(r);
+	job->begun = true;
+	return rd_done(r) && stage < job->nstages;
+}
+
+/*
+ * A supervisor runs as the same user as what it started, which may have got at
+ * it: its frames are checked like the owner's, and it speaks of its own job.
+ * Returns whether the frame is one that the owner may get.
+ */
+static bool
+from_supervisor(struct job *job, uint16_t kind, struct reader *r)
+{
+	if (rd_u32(r) != job->id || job->state != JOB_LIVE)
+		return false;
+	switch (kind) {
+	case F_STARTED:
+		return check_started(job, r);
+	case F_FAILED:
+		return check_failed(job, r);
+	case F_EXIT:
+		return check_exit(job, r);
+	case F_STOPPED:
+	case F_CONTINUED:
+		(void)rd_u8(r);
+		(void)rd_u32(r);
+		return rd_done(r);
+	case F_DEADLINE:
+		job->deadline_at = 0;
+		job_expect(job, (uint64_t)job->grace_ms + server.kill_ms + 2u * server.slack_ms);
+		return rd_done(r);
+	case F_TERMINATING:
+		job->terminating = true;
+		job_expect(job, (uint64_t)job->grace_ms + server.kill_ms + 2u * server.slack_ms);
+		return rd_done(r);
+	case F_LEFT:
+	case F_PROCESSES:
+		return check_processes(r);
+	case F_UNKILLABLE:
+		job->given_up = true;
+		job->watch_at = 0;
+		return check_processes(r);
+	case F_RESULT:
+		(void)rd_u32(r);
+		(void)rd_u32(r);
+		return rd_done(r);
+	case F_EMPTY:
+		job->state = JOB_DONE;
+		job->watch_at = 0;
+		return rd_done(r);
+	default:
+		return false;
+	}
+}
+
+/* Whether losing it does no harm: these may come without bound while the owner does not read. */
+static bool
+may_be_dropped(uint16_t kind)
+{
+	return kind == F_STOPPED || kind == F_CONTINUED || kind == F_PROCESSES;
+}
+
+/* One packet, as the next would wake us anyway; all of them where nothing will. */
+void
+job_on_socket(uint32_t index, bool all)
+{
+	struct job *job;
+
+	if (index >= server.njobs)
+		return;
+	job = &server.jobs[index];
+	while (job->socket >= 0) {
+		ssize_t n = recv(job->socket, packet, sizeof packet, MSG_DONTWAIT);
+		struct reader r = { packet, packet + (n > 0 ? n : 0), false };
+		bool good = true;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		while (good && r.p < r.end) {
+			uint8_t *frame = r.p;
+			struct reader body;
+			uint16_t kind;
+
+			good = rd_frame(&r, PACKET_MAX, &kind, &body) == 1 && from_supervisor(job, kind, &body);
+			if (good && !(may_be_dropped(kind) && out_is_full()))
+				wr_bytes(&server.out, frame, (size_t)(r.p - frame));
+		}
+		if (n > 0 && good) {
+			if (!all)
+				return;
+			continue;
+		}
+		/* Its end, or it has gone mad: then it is ended, and reap_children sees to its job. */
+		(void)close(job->socket);
+		job->socket = -1;
+		if (job->state != JOB_DONE && job->supervisor > 0)
+			(void)kill(job->supervisor, SIGKILL);
+	}
+}

@@ -1,0 +1,270 @@
+#define _GNU_SOURCE
+#include "server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RETRY_MS 500u
+
+static bool
+is_supervisor(pid_t pid)
+{
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor == pid)
+			return true;
+	}
+	return false;
+}
+
+static struct job *
+job_of_supervisor(pid_t pid)
+{
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor == pid)
+			return &server.jobs[i];
+	}
+	return NULL;
+}
+
+static void
+say_lost(const struct job *job)
+{
+	size_t mark = wr_begin(&server.out, F_LOST);
+
+	wr_u32(&server.out, job->id);
+	wr_u8(&server.out, job->lost);
+	wr_end(&server.out, mark);
+}
+
+static void
+look_for_orphans(void)
+{
+	if (server.orphans_since != 0)
+		return;
+	server.orphans_since = now_ms();
+	server.round_at = server.orphans_since;
+	server.orphans_reported = false;
+	server.backoff = 1;
+}
+
+/*
+ * The supervisor is dead and not reaped, so its children are ours by now, and
+ * its leader, alive or a zombie, still has its number: the slot is cleared
+ * before a leader is reaped. The whole group goes at once; the rest is swept.
+ */
+static void
+lose(struct job *job)
+{
+	pid_t leader = job->slot->leader;
+
+	if (leader > 1)
+		(void)kill(-leader, SIGKILL);
+	if (job->foreground && server.control >= 0)
+		(void)term_give(server.tty, leader, server.owner_group, &server.modes);
+	if (job->lost == 0)
+		job->lost = LOST_DIED;
+	job->watch_at = 0;
+	say_lost(job);
+	look_for_orphans();
+}
+
+static void
+supervisor_ended(struct job *job)
+{
+	/* What it said last is still in the socket. */
+	job_on_socket((uint32_t)(job - server.jobs), true);
+	if (job->state != JOB_DONE)
+		lose(job);
+	job->supervisor = 0;
+	if (job->socket >= 0) {
+		(void)close(job->socket);
+		job->socket = -1;
+	}
+}
+
+static void
+orphan_ended(pid_t pid)
+{
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		struct job *job = &server.jobs[i];
+
+		/* A leader: its number is the group's only as long as it is not reaped. */
+		if (job->state != JOB_FREE && job->slot->leader == pid) {
+			(void)kill(-pid, SIGKILL);
+			job->slot->leader = 0;
+		}
+	}
+	look_for_orphans();
+}
+
+/*
+ * P_ALL with WNOWAIT shows the first that has something to tell, and here each
+ * of them is then taken by pid, so the next is always another.
+ */
+void
+reap_children(void)
+{
+	for (;;) {
+		siginfo_t info = { .si_pid = 0 }, taken;
+		struct job *job;
+		pid_t pid;
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		pid = info.si_pid;
+		if (pid == 0)
+			return;
+		job = job_of_supervisor(pid);
+		if (info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED) {
+			if (waitid(P_PID, (id_t)pid, &taken, WSTOPPED | WNOHANG | __WALL) < 0 && errno != ECHILD)
+				return;
+			/* Nobody but an attacker or a tester stops a supervisor; its job would be without deadline and release. */
+			if (job != NULL)
+				(void)kill(pid, SIGCONT);
+			else
+				look_for_orphans();
+			continue;
+		}
+		if (job != NULL)
+			supervisor_ended(job);
+		else
+			orphan_ended(pid);
+		if (waitid(P_PID, (id_t)pid, &taken, WEXITED | WNOHANG | __WALL) < 0 && errno != ECHILD)
+			return;
+		if (job != NULL)
+			job_free_if_over(job);
+	}
+}
+
+static void
+say_unkillable(const struct job *job)
+{
+	size_t mark = wr_begin(&server.out, F_UNKILLABLE), from = 0;
+
+	wr_u32(&server.out, job->id);
+	wr_u32(&server.out, 0);
+	wr_u8(&server.out, 1);
+	(void)wr_processes(&server.out, &server.orphans.now, &from);
+	wr_end(&server.out, mark);
+}
+
+static void
+settle_lost(bool empty)
+{
+	for (uint32_t i = server.njobs; i-- > 0;) {
+		struct job *job = &server.jobs[i];
+		size_t mark;
+
+		if (job->state != JOB_LIVE || job->supervisor != 0)
+			continue;
+		if (!empty) {
+			if (!job->given_up)
+				say_unkillable(job);
+			job->given_up = true;
+			continue;
+		}
+		mark = wr_begin(&server.out, F_EMPTY);
+		wr_u32(&server.out, job->id);
+		wr_end(&server.out, mark);
+		job->slot->leader = 0;
+		job->state = JOB_DONE;
+		job_free_if_over(job);
+	}
+}
+
+/*
+ * A live supervisor keeps its whole tree to itself, so whoever else comes to
+ * us was left by a lost one.
+ */
+void
+orphans_round(void)
+{
+	uint64_t now = now_ms();
+
+	if (server.orphans_since == 0 || now < server.round_at)
+		return;
+	server.orphans.skip = is_supervisor;
+	(void)tree_kill(&server.orphans, server.orphans_since + server.kill_ms);
+	reap_children();
+	if (tree_refresh(&server.orphans) == 0) {
+		server.orphans_since = 0;
+		settle_lost(true);
+		return;
+	}
+	now = now_ms();
+	if (!server.orphans_reported && now >= server.orphans_since + server.kill_ms) {
+		server.orphans_reported = true;
+		tree_mark_denied(&server.orphans);
+		settle_lost(false);
+	}
+	server.round_at = now + (server.orphans_reported ? RETRY_MS : server.backoff);
+	server.backoff = server.backoff >= 16 ? 20 : server.backoff * 2;
+}
+
+/* On a machine that has no time for it a supervisor is late and not hung: it has run since, or waits for its turn. */
+static bool
+is_at_work(struct job *job)
+{
+	struct proc p;
+	bool works;
+
+	if (proc_stat(job->supervisor, &p) < 0)
+		return false;
+	works = p.state == 'R' || p.cpu != job->cpu;
+	job->cpu = p.cpu;
+	return works;
+}
+
+/* A supervisor that is late is sent SIGCONT, in case it was stopped under a tracer; one that stays late is ended. */
+void
+jobs_watch(void)
+{
+	uint64_t now = now_ms(), next = 0;
+
+	if (server.watch_at == 0 || now < server.watch_at)
+		return;
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		struct job *job = &server.jobs[i];
+
+		if (job->state != JOB_LIVE || job->watch_at == 0 || job->supervisor == 0)
+			continue;
+		if (job->watch_at <= now) {
+			/* What it has to say may lie in its socket, if it is us who are late. */
+			job_on_socket(i, true);
+			if (job->state != JOB_LIVE || job->watch_at == 0 || job->watch_at > now) {
+				/* It was on time. */
+			} else if (job->nudged == 0 || (job->nudged < 4 && is_at_work(job))) {
+				uint8_t nudged = job->nudged;
+
+				(void)kill(job->supervisor, SIGCONT);
+				job_expect(job, server.kill_ms);
+				job->nudged = (uint8_t)(nudged + 1);
+			} else {
+				job->lost = LOST_HUNG;
+				job->watch_at = 0;
+				(void)kill(job->supervisor, SIGKILL);
+			}
+		}
+		if (job->state == JOB_LIVE && job->watch_at != 0 && (next == 0 || job->watch_at < next))
+			next = job->watch_at;
+	}
+	server.watch_at = next;
+}
+
+bool
+all_over(void)
+{
+	if (server.orphans_since != 0 && !server.orphans_reported)
+		return false;
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		if (server.jobs[i].state == JOB_LIVE && !server.jobs[i].given_up)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,75 @@
+/* What a supervisor knows of its job, and what it says about it. */
+#ifndef EP_REPORT_H
+#define EP_REPORT_H
+
+#include "supervisor.h"
+#include "sweep.h"
+#include "term.h"
+
+enum phase { RUNNING, GRACE, KILLING, GIVEN_UP };
+
+struct waited {
+	pid_t pid;
+	int code; /* CLD_* */
+	int status;
+	bool ended;
+	bool reported;
+	struct rusage usage;
+};
+
+struct supervised {
+	const struct plan *plan;
+	struct slot *slot;
+	struct tree tree;
+	struct proclist own;
+	struct writer out;
+	enum phase phase;
+	int socket; /* -1: the server is gone */
+	int signals;
+	int status;
+	int deadline;
+	uint64_t deadline_at; /* CLOCK_BOOTTIME */
+	uint64_t pending_at; /* the rest CLOCK_MONOTONIC, 0: not set */
+	uint64_t grace_at;
+	uint64_t give_up_at;
+	uint64_t round_at;
+	uint64_t reap_at;
+	uint32_t backoff;
+	uint32_t kill_ms;
+	uint8_t ended;
+	bool begun; /* STARTED was sent */
+	bool failed;
+	bool suspended; /* stopped from the terminal, which the owner has meanwhile */
+	int tty; /* -1: not ours to give */
+	pid_t owner_group;
+	uint64_t deadline_left; /* while suspended */
+	struct termios modes_before;
+	struct termios modes_of_job;
+	struct waited stages[MAX_STAGES];
+};
+
+extern struct supervised job;
+
+/* Sends what has been said since; each wake-up of the supervisor ends with it, so one packet tells all. */
+void flush(void);
+void say(enum frame_kind kind);
+void say_result(uint32_t token, int error);
+void say_processes(enum frame_kind kind, uint32_t token);
+void say_started(bool pending);
+void say_failed(uint8_t stage, uint8_t step, int error, bool exists, const char *path, size_t len);
+void say_exits(void);
+void say_exit(uint8_t index);
+void say_stop(uint8_t index, int code, int status);
+/* Waits a little for a server that is behind. */
+void make_room(void);
+/* Before anything is said. */
+void report_to(int socket);
+
+/* foreground.c: a job that has the terminal. */
+void foreground_stopped(void);
+void foreground_resume(void);
+void foreground_ended(void);
+/* CLOCK_BOOTTIME in ms; 0: not at all. */
+void arm_deadline(uint64_t at);
+
+#endif

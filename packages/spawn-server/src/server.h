@@ -1,0 +1,94 @@
+/* The process that forks on behalf of the owner. */
+#ifndef EP_SERVER_H
+#define EP_SERVER_H
+
+#include "plan.h"
+#include "supervisor.h"
+#include "sweep.h"
+#include "term.h"
+
+#define MAX_JOBS 32768u
+#define MAX_OWNER_ENDS 96
+
+enum job_state { JOB_FREE = 0, JOB_LIVE, JOB_DONE };
+
+enum lost_reason { LOST_DIED = 1, LOST_HUNG = 2 };
+
+struct job {
+	uint64_t exited; /* a bit for each stage whose end was reported */
+	uint64_t deadline_at; /* CLOCK_BOOTTIME ms; 0: none */
+	uint64_t watch_at; /* CLOCK_MONOTONIC ms: when the supervisor must have said something; 0: no need */
+	struct slot *slot;
+	uint32_t id;
+	uint32_t grace_ms;
+	uint64_t cpu; /* the supervisor's, when it was nudged */
+	pid_t supervisor; /* 0: reaped */
+	int socket; /* -1: closed */
+	uint8_t state; /* enum job_state: done is when EMPTY was passed on */
+	uint8_t nstages;
+	uint8_t lost; /* enum lost_reason */
+	bool begun;
+	uint8_t nudged; /* how often it was late and has been sent SIGCONT */
+	bool terminating;
+	bool foreground;
+	bool given_up; /* it reported what it could not kill */
+	uint16_t nends;
+	int ends[MAX_OWNER_ENDS]; /* the owner's ends of the pipes, until it says that it has opened them */
+};
+
+struct server {
+	struct writer out; /* to the owner */
+	struct job *jobs;
+	struct slot *slots;
+	uint32_t njobs; /* jobs in use are below this index */
+	uint32_t live; /* not JOB_FREE */
+	struct tree orphans;
+	uint64_t orphans_since; /* CLOCK_MONOTONIC ms; 0: there are none */
+	uint64_t round_at;
+	uint64_t watch_at; /* the earliest of all jobs' */
+	uint32_t backoff;
+	uint32_t kill_ms;
+	uint32_t slack_ms;
+	int control; /* -1: the owner is gone */
+	int epoll;
+	int signals;
+	int null_fd;
+	int cgroup; /* directory that supervisors are cloned into; -1: none */
+	int tty; /* the controlling terminal, opened for the first job that wants it; -1: not yet or none */
+	pid_t owner_group;
+	struct termios modes; /* before the latest job in the foreground */
+	int done; /* writing end of the pipe that every supervisor holds */
+	int hello_ends[2]; /* probe and done pipe, until the owner has opened them */
+	bool greeted;
+	bool orphans_reported;
+	bool raised;
+	struct rlimit open_files; /* as inherited */
+	char cgroup_path[512];
+};
+
+extern struct server server;
+
+/* jobs.c */
+struct job *job_find(uint32_t id);
+void job_start(struct plan *plan);
+void job_opened(struct job *job);
+void job_command(struct job *job, const uint8_t *frame, size_t len);
+void job_expect(struct job *job, uint64_t within_ms);
+void job_on_socket(uint32_t index, bool all);
+void job_free_if_over(struct job *job);
+/* orphans.c */
+void reap_children(void);
+void jobs_watch(void);
+void orphans_round(void);
+bool all_over(void);
+/* server.c */
+_Noreturn void server_run(void);
+void die_soon(const char *message);
+bool out_is_full(void);
+void terminate_all(void);
+/* cgroup.c */
+int cgroup_make(char *path, size_t cap);
+void cgroup_remove(const char *path);
+pid_t fork_into(int cgroup_fd);
+
+#endif

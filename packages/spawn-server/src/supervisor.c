@@ -1,0 +1,545 @@
+#define _GNU_SOURCE
+#include "report.h"
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PENDING_MS 100u /* an execve that takes longer is reported as begun */
+#define RETRY_MS 500u /* between rounds against what could not be killed */
+#define MANY 256u /* own children from which on waiting is batched */
+
+static uint8_t in_buf[4096];
+
+/* The raw call, as libc's leaves out the usage; WNOWAIT works with it. See waitid(2). */
+static int
+wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
+{
+	memset(info, 0, sizeof *info);
+	return (int)syscall(SYS_waitid, P_PID, pid, info, options, usage);
+}
+
+static void
+wait_stage(uint8_t index)
+{
+	struct waited *s = &job.stages[index];
+	siginfo_t info;
+
+	for (;;) {
+		if (wait_one(s->pid, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, &s->usage) < 0) {
+			/* Taken from us by nobody we know of; still it is over. */
+			if (errno != ECHILD)
+				return;
+			info.si_pid = s->pid;
+			info.si_code = CLD_EXITED;
+		}
+		if (info.si_pid == 0)
+			return;
+		if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
+			break;
+		if (wait_one(s->pid, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL) < 0 || info.si_pid == 0)
+			return;
+		if (info.si_code == CLD_STOPPED)
+			foreground_stopped();
+		say_stop(index, info.si_code, info.si_status);
+	}
+	s->code = info.si_code;
+	s->status = info.si_status;
+	s->ended = true;
+	job.ended++;
+	if (job.ended == job.plan->nstages)
+		foreground_ended();
+	say_exit(index);
+	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
+	if (index > 0)
+		(void)wait_one(s->pid, &info, WEXITED | WNOHANG, NULL);
+}
+
+static bool
+is_live_stage(pid_t pid)
+{
+	for (uint8_t i = 0; i < job.plan->nstages; i++) {
+		if (job.stages[i].pid == pid && !job.stages[i].ended)
+			return true;
+	}
+	return false;
+}
+
+/* Returns true when nothing is left but the leader's zombie. */
+static bool
+reap(void)
+{
+	size_t left = 0;
+	siginfo_t info;
+
+	for (uint8_t i = 0; i < job.plan->nstages; i++) {
+		if (!job.stages[i].ended && job.stages[i].pid > 0)
+			wait_stage(i);
+	}
+	if (proc_own_children(&job.own) < 0)
+		return false;
+	/*
+	 * One by one: with P_ALL the leader's zombie, which comes first, would be all we ever get with WNOWAIT, and be
+	 * reaped without it.
+	 */
+	for (size_t i = 0; i < job.own.n; i++) {
+		pid_t pid = job.own.v[i].pid;
+
+		if (pid == job.stages[0].pid && job.stages[0].ended)
+			continue;
+		if (is_live_stage(pid) || wait_one(pid, &info, WEXITED | WNOHANG | __WALL, NULL) < 0 || info.si_pid == 0)
+			left++;
+	}
+	/* Every wake-up costs a call for each child; ten thousand that end one by one must not cost their square. */
+	if (job.own.n > MANY)
+		job.reap_at = now_ms() + 10;
+	return left == 0;
+}
+
+static _Noreturn void
+finish(void)
+{
+	siginfo_t info;
+	pid_t leader = job.stages[0].pid;
+
+	/* In this order: if we are killed here, the server must not take a reused number for the group's. */
+	job.slot->leader = 0;
+	if (leader > 0)
+		(void)wait_one(leader, &info, WEXITED | WNOHANG, NULL);
+	say(F_EMPTY);
+	/* Here, and only here, it is worth waiting for a server that is behind. */
+	for (int i = 0; i < 50 && job.out.len > 0; i++)
+		make_room();
+	_exit(0);
+}
+
+/*
+ * Against two hundred that all want to run a bomb would outlast us for want of
+ * a turn; nice values do not help, as with autogroups (sched(7)) each session
+ * has its own share. Where we may not, it takes longer.
+ */
+static void
+hurry(void)
+{
+	struct sched_param priority = { .sched_priority = 1 };
+
+	/* The raw call: musl's function only fails. */
+	if (syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) < 0)
+		(void)setpriority(PRIO_PROCESS, 0, -20);
+}
+
+static void
+kill_round(void)
+{
+	uint64_t now = now_ms();
+
+	(void)tree_kill(&job.tree, job.phase == GIVEN_UP ? now + RETRY_MS / 2 : job.give_up_at);
+	if (reap())
+		finish();
+	now = now_ms();
+	if (job.phase == KILLING && now >= job.give_up_at) {
+		job.phase = GIVEN_UP;
+		if (tree_refresh(&job.tree) > 0) {
+			tree_mark_denied(&job.tree);
+			say_processes(F_UNKILLABLE, 0);
+		}
+	}
+	if (job.phase == GIVEN_UP) {
+		/* Whoever could be told of a later end is gone: what we leave goes to init. */
+		if (job.socket < 0)
+			_exit(1);
+		job.round_at = now + RETRY_MS;
+		return;
+	}
+	job.round_at = now + job.backoff;
+	job.backoff = job.backoff >= 16 ? 20 : job.backoff * 2;
+}
+
+static void
+kill_now(void)
+{
+	if (job.phase == KILLING || job.phase == GIVEN_UP)
+		return;
+	job.phase = KILLING;
+	hurry();
+	job.grace_at = 0;
+	job.give_up_at = now_ms() + job.kill_ms;
+	job.backoff = 1;
+	kill_round();
+}
+
+static void
+terminate(int signo, uint32_t grace_ms)
+{
+	if (job.phase == GRACE) {
+		uint64_t at = now_ms() + grace_ms;
+
+		if (at < job.grace_at)
+			job.grace_at = at;
+		return;
+	}
+	if (job.phase != RUNNING)
+		return;
+	say(F_TERMINATING);
+	/* What outlived every stage has leaked; it is named before it is ended. */
+	if (job.ended == job.plan->nstages && tree_refresh(&job.tree) > 0)
+		say_processes(F_LEFT, 0);
+	flush();
+	if (signo == SIGKILL) {
+		kill_now();
+		return;
+	}
+	hurry();
+	job.phase = GRACE;
+	/* Set before the walk, which may take long. */
+	job.grace_at = now_ms() + grace_ms;
+	(void)tree_signal(&job.tree, signo, true);
+	if (grace_ms == 0)
+		kill_now();
+}
+
+static int
+signal_job(int signo, bool leader_only)
+{
+	struct waited *leader = &job.stages[0];
+	struct proc p;
+	bool sent = false;
+
+	if (leader_only) {
+		if (leader->ended) {
+			errno = ESRCH;
+			return -1;
+		}
+		return kill(leader->pid, signo);
+	}
+	/* kill(2) is content with the leader's zombie, the caller is not. */
+	if (leader->ended) {
+		bool member = false;
+
+		(void)tree_refresh(&job.tree);
+		for (size_t i = 0; i < job.tree.now.n; i++)
+			member = member || (job.tree.now.v[i].pgid == job.tree.pgid && job.tree.now.v[i].state != 'Z');
+		if (!member) {
+			errno = ESRCH;
+			return -1;
+		}
+		return kill(-job.tree.pgid, signo);
+	}
+	/* A leader may have left its own group. */
+	if (proc_stat(leader->pid, &p) == 0 && p.pgid != job.tree.pgid) {
+		if (kill(leader->pid, signo) < 0)
+			return -1;
+		sent = true;
+	}
+	if (kill(-job.tree.pgid, signo) < 0)
+		return sent && errno == ESRCH ? 0 : -1;
+	return 0;
+}
+
+static int
+extend_deadline(uint64_t ms)
+{
+	if (job.deadline < 0)
+		return 0;
+	if (job.phase != RUNNING)
+		return ESRCH;
+	job.deadline_at += ms;
+	job.deadline_left += ms;
+	if (!job.suspended)
+		arm_deadline(job.deadline_at);
+	return 0;
+}
+
+static void
+on_command(uint16_t kind, struct reader *body)
+{
+	uint32_t token;
+
+	if (rd_u32(body) != job.plan->id)
+		return;
+	switch (kind) {
+	case F_TERMINATE: {
+		int signo = rd_u8(body);
+
+		terminate(signo == 0 ? job.plan->kill_signal : signo, rd_u32(body));
+		return;
+	}
+	case F_KILL:
+		if (job.phase == RUNNING)
+			terminate(SIGKILL, 0);
+		else
+			kill_now();
+		return;
+	case F_SIGNAL: {
+		int signo;
+
+		token = rd_u32(body);
+		signo = rd_u8(body);
+		say_result(token, signal_job(signo, rd_u8(body) == 1) < 0 ? errno : 0);
+		return;
+	}
+	case F_RESUME:
+		foreground_resume();
+		return;
+	case F_EXTEND:
+		token = rd_u32(body);
+		say_result(token, extend_deadline(rd_u64(body)));
+		return;
+	case F_LIST:
+		token = rd_u32(body);
+		(void)tree_refresh(&job.tree);
+		say_processes(F_PROCESSES, token);
+		return;
+	default:
+		return;
+	}
+}
+
+static void
+on_socket(void)
+{
+	for (;;) {
+		ssize_t n = recv(job.socket, in_buf, sizeof in_buf, MSG_DONTWAIT);
+		struct reader r, body;
+		uint16_t kind;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			/* The lifeline: the server is gone, and so is the one who wanted the job. */
+			(void)close(job.socket);
+			job.socket = -1;
+			terminate(job.plan->kill_signal, job.plan->grace_ms);
+			return;
+		}
+		r = (struct reader){ in_buf, in_buf + n, false };
+		while (rd_frame(&r, sizeof in_buf, &kind, &body) == 1)
+			on_command(kind, &body);
+	}
+}
+
+static void
+on_status(void)
+{
+	_Alignas(struct stage_error) uint8_t buf[sizeof(struct stage_error) + STAGE_ERROR_PATH_MAX];
+	struct stage_error e;
+	ssize_t n;
+
+	do
+		n = read(job.status, buf, sizeof buf);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n < (ssize_t)sizeof e) {
+		(void)close(job.status);
+		job.status = -1;
+		if (!job.begun)
+			say_started(false);
+		flush();
+		say_exits();
+		stage_forget_stacks();
+		return;
+	}
+	if (job.failed)
+		return;
+	memcpy(&e, buf, sizeof e);
+	if (e.path_len > (size_t)n - sizeof e)
+		e.path_len = (uint16_t)((size_t)n - sizeof e);
+	say_failed(e.stage, e.step, e.error, e.exists != 0, (const char *)buf + sizeof e, e.path_len);
+	kill_now();
+}
+
+static void
+on_signals(void)
+{
+	struct signalfd_siginfo info[4];
+
+	while (read(job.signals, info, sizeof info) == (ssize_t)sizeof info)
+		continue;
+	if (reap())
+		finish();
+}
+
+static int
+next_timeout(void)
+{
+	uint64_t at = UINT64_MAX, now;
+
+	if (job.pending_at != 0 && job.pending_at < at)
+		at = job.pending_at;
+	if (job.phase == GRACE && job.grace_at < at)
+		at = job.grace_at;
+	if ((job.phase == KILLING || job.phase == GIVEN_UP) && job.round_at < at)
+		at = job.round_at;
+	if (job.reap_at != 0 && job.reap_at < at)
+		at = job.reap_at;
+	if (at == UINT64_MAX)
+		return -1;
+	now = now_ms();
+	return at <= now ? 0 : at - now > 60000 ? 60000 : (int)(at - now);
+}
+
+static void
+on_time(void)
+{
+	uint64_t now = now_ms();
+
+	if (job.pending_at != 0 && now >= job.pending_at)
+		say_started(true);
+	if (job.reap_at != 0 && now >= job.reap_at) {
+		job.reap_at = 0;
+		on_signals();
+	}
+	if (job.phase == GRACE && now >= job.grace_at)
+		kill_now();
+	else if ((job.phase == KILLING || job.phase == GIVEN_UP) && now >= job.round_at)
+		kill_round();
+}
+
+static _Noreturn void
+loop(void)
+{
+	for (;;) {
+		struct pollfd p[4] = {
+			{ job.status, POLLIN, 0 },
+			{ job.reap_at != 0 ? -1 : job.signals, POLLIN, 0 },
+			{ job.socket, (short)(job.out.len > 0 ? POLLIN | POLLOUT : POLLIN), 0 },
+			{ job.phase == RUNNING ? job.deadline : -1, POLLIN, 0 },
+		};
+		int timeout = next_timeout();
+
+		if (poll(p, 4, timeout) < 0 && errno != EINTR)
+			_exit(1);
+		/* The outcome of the start before the exits, so that STARTED precedes them. */
+		if (p[0].revents != 0)
+			on_status();
+		if (p[1].revents != 0)
+			on_signals();
+		if (p[2].revents != 0 && job.socket >= 0)
+			on_socket();
+		if (p[3].revents != 0 && job.phase == RUNNING) {
+			say(F_DEADLINE);
+			terminate(job.plan->kill_signal, job.plan->grace_ms);
+		}
+		if (timeout >= 0)
+			on_time();
+		flush();
+	}
+}
+
+static void
+start_stages(struct supervisor_setup *setup)
+{
+	/* Static: a stage in our memory reads it until its execve(2), which may be long after we have returned. */
+	static struct start start;
+	int status[2];
+
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1,
+		(int)setup->plan->max_fd + 1, getpid() };
+	if (keep_own(setup, start.base) < 0) {
+		say_failed(0, STEP_OPEN, errno, false, "", 0);
+		return;
+	}
+	job.socket = setup->socket;
+	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
+		say_failed(0, STEP_FORK, errno, false, "", 0);
+		return;
+	}
+	if (setup->tty >= 0 && term_has_foreground(setup->tty, setup->owner_group)
+		&& tcgetattr(setup->tty, &job.modes_before) == 0) {
+		job.tty = start.tty = setup->tty;
+		job.owner_group = setup->owner_group;
+	}
+	job.status = status[0];
+	start.status_fd = status[1];
+	if (status[1] < start.base)
+		start.status_fd = fcntl(status[1], F_DUPFD_CLOEXEC, start.base);
+	if (start.status_fd < 0) {
+		say_failed(0, STEP_OPEN, errno, false, "", 0);
+		return;
+	}
+	for (uint8_t i = 0; i < setup->plan->nstages && !job.failed; i++) {
+		/* The leader's pid goes to shared memory by the kernel's hand, see struct slot. */
+		pid_t *place = i == 0 ? (pid_t *)&setup->slot->leader : &job.stages[i].pid;
+
+		if (stage_start(&start, i, job.tree.pgid, place) < 0) {
+			say_failed(i, STEP_FORK, errno, false, "", 0);
+			break;
+		}
+		job.stages[i].pid = *place;
+		if (i == 0)
+			job.tree.pgid = job.stages[0].pid;
+		/* Here too, so that it holds whoever comes first; EACCES: it has done so itself and is past its execve(2). */
+		(void)setpgid(job.stages[i].pid, job.tree.pgid);
+	}
+	(void)close(status[1]);
+	if (start.status_fd != status[1])
+		(void)close(start.status_fd);
+	let_go(setup);
+	/* What we do not hold nobody waits for: the owner's terminal and pipes. */
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(setup->null_fd, fd);
+	(void)close(setup->null_fd);
+}
+
+_Noreturn void
+supervisor_main(struct supervisor_setup *setup)
+{
+	sigset_t child;
+
+	job.plan = setup->plan;
+	job.slot = setup->slot;
+	report_to(setup->socket);
+	job.status = job.deadline = job.signals = job.tty = -1;
+	job.kill_ms = setup->kill_ms;
+	/* Not in the server's group, and the one to whom orphans of the job come. */
+	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		_exit(1);
+	(void)prctl(PR_SET_NAME, "ep-supervisor");
+	start_stages(setup);
+	job.pending_at = now_ms() + PENDING_MS;
+	if (sigemptyset(&child) < 0 || sigaddset(&child, SIGCHLD) < 0)
+		_exit(1);
+	job.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (job.signals < 0 && !job.failed)
+		say_failed(0, STEP_FORK, errno, false, "", 0);
+	if (setup->deadline_at_ms != 0 && !job.failed) {
+		job.deadline_at = setup->deadline_at_ms;
+		job.deadline = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (job.deadline < 0)
+			say_failed(0, STEP_FORK, errno, false, "", 0);
+		else
+			arm_deadline(job.deadline_at);
+	}
+	if (job.failed) {
+		job.pending_at = 0;
+		/* Without a leader there is nothing to wait for. */
+		if (job.stages[0].pid <= 0)
+			finish();
+		for (uint8_t i = 0; i < job.plan->nstages; i++) {
+			/* Never started: nothing to wait for. */
+			if (job.stages[i].pid <= 0) {
+				job.stages[i].ended = true;
+				job.ended++;
+			}
+		}
+		kill_now();
+	}
+	loop();
+}

@@ -1,0 +1,122 @@
+import { spawnSync } from "node:child_process"
+import * as path from "node:path"
+import { Worker } from "node:worker_threads"
+import { describe, expect, it } from "vitest"
+import { alive, exitOf, having, isRoot, killed, release, root, run, tag, until, withServer } from "./support.ts"
+
+const { get } = withServer()
+const client = path.join(root, "dist/index.js")
+
+describe("elsewhere", () => {
+  it("19: a worker_thread that is terminated takes its own jobs only", async () => {
+    const [t, u] = [tag(), tag()]
+    const r = await run(get(), "sleep", [u])
+    const code = `import(${JSON.stringify(client)}).then(async ({ SpawnServer, command }) => {
+      const server = await SpawnServer.start()
+      await server.spawn(command("sleep", [${JSON.stringify(t)}], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
+      require("node:worker_threads").parentPort.postMessage("ready")
+    })`
+    const worker = new Worker(code, { eval: true })
+    await new Promise((resolve) => worker.once("message", resolve))
+    await alive(t)
+    await worker.terminate()
+    await until("the worker's job is gone", () => having(t).length === 0)
+    expect(having(u).length).toBe(1)
+    await release(r)
+    expect(await exitOf(r)).toEqual(killed("SIGTERM"))
+  })
+
+  it.runIf(isRoot)("as a user without privileges", () => {
+    const script = `
+      import { SpawnServer, command } from ${JSON.stringify(client)}
+      const server = await SpawnServer.start()
+      const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & (setsid sh -c 'sleep 300' &); id -u"], { graceMs: 300 }))
+      let text = ""
+      job.readable(0).on("data", (chunk) => (text += chunk))
+      job.close()
+      await job.exited()
+      job.terminate()
+      const empty = await job.empty()
+      console.log(JSON.stringify([text.trim(), empty]))
+      await server.spawn(command("true", [], { user: { uid: 0, gid: 0 } })).catch((error) => console.log(error.step, error.code))
+      await server.close()`
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      uid: 65534,
+      gid: 65534,
+      cwd: "/",
+      encoding: "utf8"
+    })
+    expect(result.stdout).toBe(`["65534",true]\nuser EPERM\n`)
+  })
+
+  it.runIf(isRoot)("with /proc mounted hidepid=2, without privileges", () => {
+    const script = `
+      import { SpawnServer, command } from ${JSON.stringify(client)}
+      const server = await SpawnServer.start()
+      const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
+      job.terminate()
+      console.log(await job.empty())
+      await server.close()`
+    // A mount namespace of its own, so that nobody else's /proc changes.
+    const result = spawnSync("unshare", [
+      "-m",
+      "sh",
+      "-c",
+      "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" --input-type=module -e \"$1\"",
+      process.execPath,
+      script
+    ], { cwd: "/", encoding: "utf8" })
+    expect(result.stdout).toBe("true\n")
+  })
+
+  it.runIf(isRoot)("as PID 1 of a namespace", () => {
+    const script = `
+      import { SpawnServer, command } from ${JSON.stringify(client)}
+      const server = await SpawnServer.start()
+      const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
+      job.terminate()
+      console.log(process.pid, await job.empty())
+      const other = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
+      process.kill(server.pid, "SIGKILL")
+      console.log(await other.empty())`
+    const result = spawnSync("unshare", [
+      "--pid",
+      "--fork",
+      "--mount-proc",
+      process.execPath,
+      "--input-type=module",
+      "-e",
+      script
+    ], { cwd: "/", encoding: "utf8" })
+    expect(result.stdout).toBe("1 true\ntrue\n")
+  })
+
+  it.runIf(isRoot)("13: a descendant that may not be signalled is reported within the bound", () => {
+    const script = `
+      import { SpawnServer, command } from ${JSON.stringify(client)}
+      const server = await SpawnServer.start()
+      const job = await server.spawn(command(process.argv[1], [], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
+      await job.exited()
+      const began = performance.now()
+      let rows
+      job.listen((event) => event.type === "unkillable" && (rows = event.processes))
+      job.terminate()
+      const empty = await job.empty()
+      console.log(empty, performance.now() - began < 300 + 1000 + 1500, rows.length, rows[0].denied)
+      await server.close()`
+    // A program that is another user's by its set-user-ID bit, and outlives its parent.
+    const file = path.join(root, "build", "fixtures", "suid")
+    spawnSync("cp", [path.join(root, "build", "fixtures", "daemon"), file])
+    spawnSync("chown", ["root", file])
+    spawnSync("chmod", ["4755", file])
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script, file], {
+      uid: 65534,
+      gid: 65534,
+      cwd: "/",
+      encoding: "utf8"
+    })
+    spawnSync("rm", [file])
+    for (const pid of having(file)) process.kill(pid, "SIGKILL")
+    expect(result.stdout).toBe("false true 1 true\n")
+  })
+})

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest"
+import {
+  alive,
+  childrenOf,
+  exitOf,
+  grace,
+  having,
+  killed,
+  owner,
+  release,
+  run,
+  sh,
+  slack,
+  tag,
+  until,
+  withServer
+} from "./support.ts"
+
+const { get } = withServer()
+
+const jobs = (t: string): ReadonlyArray<unknown> => [
+  ["sh", ["-c", `sleep ${t} & exec sleep ${t}`]],
+  ["sh", ["-c", `(setsid sleep ${t} &); exec sleep ${t}`]],
+  ["sh", ["-c", `trap "" TERM; sleep ${t} & while :; do sleep ${t}; done`]]
+]
+
+const serverGone = (said: string): boolean => {
+  const pid = Number(/ready (\d+)/.exec(said)?.[1])
+  return pid > 0 && childrenOf(pid).length === 0
+}
+
+describe("owner", () => {
+  it("15: killed", async () => {
+    const t = tag()
+    const { child, said } = owner("wait", jobs(t))
+    await until("ready", () => said().includes("ready"), 15_000)
+    await until("all sleep", () => having(`sleep\0${t}`).length === 6)
+    child.kill("SIGKILL")
+    expect(await until("empty", () => having(t).length === 0)).toBeLessThan(grace + slack)
+    await until("no supervisor", () => serverGone(said()))
+  })
+
+  it("16: one of two", async () => {
+    const [t, u] = [tag(), tag()]
+    const a = owner("wait", jobs(t))
+    const b = owner("wait", jobs(u))
+    await until("ready", () => a.said().includes("ready") && b.said().includes("ready"), 15_000)
+    await until("all sleep", () => having(`sleep\0${t}`).length === 6 && having(`sleep\0${u}`).length === 6)
+    a.child.kill("SIGKILL")
+    await until("empty", () => having(t).length === 0)
+    expect(having(`sleep\0${u}`).length).toBe(6)
+    b.child.kill("SIGTERM")
+    await until("the other too", () => having(u).length === 0)
+  })
+
+  it("17: a deadline fires while the event loop is blocked", async () => {
+    const t = tag()
+    const began = performance.now()
+    const { child, said } = owner("block", [["sleep", [t], { deadlineMs: 1500 }]])
+    await until("ready", () => having(`sleep\0${t}`).length === 1, 10_000)
+    const from = performance.now()
+    await until("ended", () => having(`sleep\0${t}`).length === 0)
+    expect(performance.now() - from).toBeLessThan(1500 + slack)
+    expect(performance.now() - began).toBeGreaterThan(1000)
+    expect(said()).not.toContain("empty")
+    child.kill("SIGKILL")
+    await until("the owner too", () => having(t).length === 0)
+  })
+
+  for (
+    const [name, mode, end] of [
+      ["process.exit", "exit", undefined],
+      ["an uncaught exception", "throw", undefined],
+      ["SIGTERM", "wait", "SIGTERM"],
+      ["SIGHUP", "wait", "SIGHUP"],
+      ["SIGINT", "wait", "SIGINT"]
+    ] as const
+  ) {
+    it(`18: ${name}`, async () => {
+      const t = tag()
+      const { child, said } = owner(mode, jobs(t))
+      await until("ready", () => said().includes("ready"), 15_000)
+      await until("all sleep", () => having(`sleep\0${t}`).length === 6)
+      if (end === undefined) child.stdin!.write("now\n")
+      else child.kill(end)
+      expect(await until("empty", () => having(t).length === 0)).toBeLessThan(grace + slack + 500)
+    })
+  }
+
+  it("20: a deadline that is extended", async () => {
+    const t = tag()
+    const began = performance.now()
+    const r = await run(get(), "sleep", [t], { deadlineMs: 600 })
+    for (let i = 0; i < 5; i++) {
+      await until("a little", () => performance.now() - began > (i + 1) * 300)
+      await r.job.extendDeadline(300)
+    }
+    await alive(t)
+    expect(await exitOf(r)).toEqual(killed("SIGTERM"))
+    const took = performance.now() - began
+    expect(took).toBeGreaterThanOrEqual(2090)
+    expect(took).toBeLessThan(2100 + slack)
+    expect(r.events.map((event) => event.type)).toEqual(["deadline", "terminating", "exit", "empty"])
+    await r.ended
+  })
+
+  it("a request about a job that is over is refused", async () => {
+    const r = await sh(get(), "exit 0")
+    await r.job.empty()
+    await r.ended
+    await expect(r.job.signal(15)).rejects.toMatchObject({ code: "ESRCH" })
+    expect(await r.job.descendants()).toEqual([])
+  })
+
+  it("signals: the group or the leader", async () => {
+    const t = tag()
+    const r = await sh(
+      get(),
+      `trap "echo leader" USR1; (trap "echo member; exit" USR1; echo ready; while :; do sleep 0.05; done) & while :; do sleep 0.05; done # ${t}`
+    )
+    await until("ready", () => r.output().includes("ready"))
+    await r.job.signal(10, "leader")
+    await until("leader", () => r.output() === "ready\nleader\n")
+    await r.job.signal(10)
+    await until("both", () => r.output().includes("member") && r.output().split("leader").length === 3)
+    expect(r.output()).toContain("leader")
+    await release(r)
+  })
+})

@@ -1,0 +1,196 @@
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { describe, expect, it } from "vitest"
+import type { SpawnRequest } from "../src/index.ts"
+import { exited, exitOf, grace, having, killed, release, run, sh, slack, tag, until, withServer } from "./support.ts"
+
+const { get } = withServer()
+
+const collect = (stream: NodeJS.ReadableStream): Promise<Buffer> => {
+  const chunks: Array<Buffer> = []
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk))
+  return new Promise((resolve) => stream.once("close", () => resolve(Buffer.concat(chunks))))
+}
+
+describe("streams", () => {
+  it("21: a member that holds the pipe does not hold the exit", async () => {
+    const t = tag()
+    const r = await sh(get(), `sleep ${t} & echo done`)
+    expect(await exitOf(r)).toEqual(exited(0))
+    await release(r)
+    expect(r.output()).toBe("done\n")
+    expect(having(t)).toEqual([])
+  })
+
+  it("22: a child that closes its stdin and leaves", async () => {
+    const r = await sh(get(), "exec 0<&-; sleep .2; exit 7", { stdin: "pipe" })
+    const input = r.job.writable(0)
+    const broken = new Promise<string | undefined>((resolve) =>
+      input.once("error", (error: NodeJS.ErrnoException) => resolve(error.code))
+    )
+    input.end(Buffer.alloc(10_000_000))
+    expect(await exitOf(r)).toEqual(exited(7))
+    expect(await broken).toBe("EPIPE")
+    await r.ended
+  })
+
+  it("23: a child that never reads", async () => {
+    const t = tag()
+    const r = await run(get(), "sleep", [t], { stdin: "pipe" })
+    const input = r.job.writable(0)
+    input.on("error", () => {})
+    input.write(Buffer.alloc(1_000_000))
+    expect(await release(r)).toBeLessThan(slack)
+    input.destroy()
+  })
+
+  it("24: output that nobody reads stops the child", async () => {
+    const { command } = await import("../src/index.ts")
+    const job = await get().spawn(command("head", ["-c", "1G", "/dev/zero"], { stderr: "ignore", graceMs: grace }))
+    await until(
+      "the pipe is full",
+      () =>
+        fs.readFileSync(`/proc/${job.pid}/wchan`, "latin1").includes("pipe") ||
+        fs.readFileSync(`/proc/${job.pid}/stat`, "latin1").includes(") S")
+    )
+    const began = performance.now()
+    job.terminate()
+    await job.empty()
+    expect(performance.now() - began).toBeLessThan(slack)
+    // What the pipe holds is there to be read afterwards.
+    expect((await collect(job.readable(0))).length).toBe(65536)
+  })
+
+  it("24: a gigabyte read in full", async () => {
+    const { command } = await import("../src/index.ts")
+    const job = await get().spawn(command("head", ["-c", "1G", "/dev/zero"], { stderr: "ignore" }))
+    let bytes = 0
+    const buffer = Buffer.allocUnsafe(1 << 18)
+    const stream = job.readable(0, { onread: { buffer, callback: (n) => (bytes += n, true) } })
+    await new Promise((resolve) => stream.once("close", resolve))
+    expect(bytes).toBe(2 ** 30)
+    await job.empty()
+  })
+
+  it("25: cat ends with its stdin although another job was forked meanwhile", async () => {
+    const t = tag()
+    const [cat, sleep] = await Promise.all([run(get(), "cat", [], { stdin: "pipe" }), run(get(), "sleep", [t])])
+    const began = performance.now()
+    cat.job.writable(0).end("x")
+    expect(await exitOf(cat)).toEqual(exited(0))
+    expect(performance.now() - began).toBeLessThan(slack)
+    await cat.ended
+    expect(cat.output()).toBe("x")
+    await release(sleep)
+  })
+
+  it("25: yes, closed after a line", async () => {
+    const { command } = await import("../src/index.ts")
+    const job = await get().spawn(command("yes", [], { stderr: "ignore" }))
+    const stream = job.readable(0)
+    await new Promise((resolve) => stream.once("data", resolve))
+    stream.destroy()
+    expect((await job.exited())[0]!.exit).toEqual(killed("SIGPIPE"))
+    await job.empty()
+  })
+
+  it("26: /dev/stdin and its like are real pipes", async () => {
+    const r = await sh(get(), "cat /dev/stdin; echo x >/dev/stdout; echo y | tee /dev/stderr", { stdin: "pipe" })
+    r.job.writable(0).end("in\n")
+    expect(await exitOf(r)).toEqual(exited(0))
+    await r.ended
+    expect([r.output(), r.errors()]).toEqual(["in\nx\ny\n", "y\n"])
+  })
+
+  it("28: 2>&1 keeps the order", async () => {
+    const r = await sh(get(), "i=0; while [ $i -lt 2000 ]; do printf a; printf b >&2; i=$((i+1)); done", {
+      stderr: "stdout"
+    })
+    await exitOf(r)
+    await r.ended
+    expect(r.output()).toBe("ab".repeat(2000))
+  })
+
+  it("files: written, appended, read", async () => {
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "ep-")), "f")
+    for (const [mode, text] of [["write", "one\n"], ["append", "two\n"]] as const) {
+      const r = await run(get(), "printf", ["%s\n", text.trim()], { stdout: { path: file, mode } })
+      expect(await exitOf(r)).toEqual(exited(0))
+      await r.ended
+    }
+    const r = await run(get(), "cat", [], { stdin: { path: file, mode: "read" } })
+    await exitOf(r)
+    await r.ended
+    expect(r.output()).toBe("one\ntwo\n")
+    fs.rmSync(path.dirname(file), { recursive: true })
+  })
+
+  it("a pipeline of three in one group, with a further descriptor and a shared stderr", async () => {
+    const request: SpawnRequest = {
+      pipes: [{ owner: "none" }, { owner: "none" }, { owner: "reads" }, { owner: "reads" }, { owner: "writes" }],
+      stages: [
+        {
+          file: "sh",
+          args: ["-c", "cat <&9; echo 1 >&2"],
+          redirects: [{ fd: 0, kind: "null" }, { fd: 1, kind: "write", pipe: 0 }, { fd: 2, kind: "write", pipe: 3 }, {
+            fd: 9,
+            kind: "read",
+            pipe: 4
+          }]
+        },
+        {
+          file: "tr",
+          args: ["a-z", "A-Z"],
+          redirects: [{ fd: 0, kind: "read", pipe: 0 }, { fd: 1, kind: "write", pipe: 1 }, {
+            fd: 2,
+            kind: "write",
+            pipe: 3
+          }]
+        },
+        {
+          file: "sh",
+          args: ["-c", "cat; ps -o pgid= -p $$ >&2; exit 3"],
+          redirects: [{ fd: 0, kind: "read", pipe: 1 }, { fd: 1, kind: "write", pipe: 2 }, {
+            fd: 2,
+            kind: "write",
+            pipe: 3
+          }]
+        }
+      ]
+    }
+    const job = await get().spawn(request)
+    const [out, err] = [collect(job.readable(2)), collect(job.readable(3))]
+    job.writable(4).end("hello\n")
+    expect((await job.exited()).map((one) => one.exit)).toEqual([exited(0), exited(0), exited(3)])
+    expect(String(await out)).toBe("HELLO\n")
+    expect(String(await err).split("\n").map((line) => line.trim())).toEqual(["1", String(job.processGroupId), ""])
+    expect(await job.empty()).toBe(true)
+  })
+
+  it("38: a FIFO that nobody opens", async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    const fifo = path.join(directory, "fifo")
+    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    const began = performance.now()
+    const r = await run(get(), "cat", [], { stdin: { path: fifo, mode: "read" } })
+    expect(r.job.pending).toBe(true)
+    expect(performance.now() - began).toBeLessThan(1000 + slack)
+    expect(await release(r, 5000)).toBeLessThan(slack)
+    const again = await run(get(), "cat", [], { stdin: { path: fifo, mode: "read" }, deadlineMs: 400 })
+    expect(await exitOf(again)).toEqual(killed("SIGTERM"))
+    expect(performance.now() - began).toBeLessThan(3 * slack + grace)
+    await again.ended
+    fs.rmSync(directory, { recursive: true })
+  })
+
+  it("a pipeline whose second stage does not start leaves nothing", async () => {
+    const t = tag()
+    await expect(
+      get().spawn({
+        stages: [{ file: "sleep", args: [t], redirects: [] }, { file: "/nonexistent", redirects: [] }]
+      })
+    ).rejects.toMatchObject({ stage: 1, step: "exec", code: "ENOENT" })
+    await until("nothing", () => having(t).length === 0, 1)
+  })
+})
