@@ -2,6 +2,8 @@
 //
 //     node scripts/with-node.mjs 24 test
 import { execFileSync, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 
 const [release, ...script] = process.argv.slice(2)
@@ -13,15 +15,25 @@ if (release === undefined || script.length === 0) {
 // What npm sets for its children (which packages to run, for one) is not meant for the npx that follows.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
 
-const node = execFileSync(
+const installed = execFileSync(
   "npx",
   ["--yes", `--package=node@${release}`, "--", "node", "-p", "process.execPath"],
   { encoding: "utf8", env, stdio: ["ignore", "pipe", "inherit"] }
 ).trim()
-console.log(`${node} ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`)
 
-const { signal, status } = spawnSync("npx", ["--yes", "pnpm@10", ...script], {
-  env: { ...env, PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}` },
-  stdio: "inherit"
-})
-process.exit(signal === null ? status : 1)
+// A scenario runs it as another user, who may not look into the home directory where npx keeps it.
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-node-"))
+try {
+  fs.chmodSync(folder, 0o755)
+  const node = path.join(folder, "node")
+  fs.copyFileSync(installed, node)
+  fs.chmodSync(node, 0o755)
+  console.log(`Node.js ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`)
+  const { signal, status } = spawnSync("npx", ["--yes", "pnpm@10", ...script], {
+    env: { ...env, PATH: `${folder}${path.delimiter}${process.env.PATH}` },
+    stdio: "inherit"
+  })
+  process.exitCode = signal === null ? status : 1
+} finally {
+  fs.rmSync(folder, { recursive: true, force: true })
+}
