@@ -125,6 +125,9 @@ export interface Suite {
   ) => void
 }
 
+/** `EFFECT_PROCESS_REPEATS` runs each scenario so many times; one failure fails it. */
+const repeats = Number(process.env["EFFECT_PROCESS_REPEATS"] ?? 1) - 1
+
 export const suite = (subject: Subject, limits: Bounds = bounds): Suite => ({
   subject,
   bounds: limits,
@@ -136,6 +139,6 @@ export const suite = (subject: Subject, limits: Bounds = bounds): Suite => ({
         Effect.provide(subject.layer),
         Effect.ensuring(cleanUp(scenario.token))
       )
-    }, 120_000)
+    }, { timeout: 120_000, repeats })
   }
 })
