@@ -1,5 +1,5 @@
 /** The programs that scenarios run, compiled when first asked for. */
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -23,6 +23,12 @@ export const program = (name: string): string => {
   }
   return binary
 }
+
+/** Whether another user may run what is here: a checkout below a private folder, as mktemp(1) makes them, is closed to it. */
+export const isOpenToOthers = (uid: number): boolean =>
+  process.getuid?.() === 0 &&
+  spawnSync(process.execPath, ["-e", `require("fs").accessSync(${JSON.stringify(root)})`], { uid, gid: uid }).status ===
+    0
 
 /** A Node program of `fixtures/`, as `tsc -b` compiled it. */
 export const script = (name: string): string => path.join(root, "dist", "fixtures", `${name}.js`)
