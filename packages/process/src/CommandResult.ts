@@ -53,10 +53,13 @@ export interface CommandResult {
 
 /** @internal */
 export const make = (
-  fields: Omit<CommandResult, "stdoutText" | "stderrText"> & { readonly tails: Tails }
+  fields: Omit<CommandResult, "stdoutText" | "stderrText"> & { readonly tails: () => Tails }
 ): CommandResult => {
   const { stderr, stdout, tails, ...shown } = fields
-  const toJSON = () => ({ _id: "CommandResult", ...shown, stdoutTail: tails.stdout, stderrTail: tails.stderr })
+  const toJSON = () => {
+    const { stderr: stderrTail, stdout: stdoutTail } = tails()
+    return { _id: "CommandResult", ...shown, stdoutTail, stderrTail }
+  }
   return Object.defineProperties({ ...shown } as CommandResult, {
     stdout: { value: stdout },
     stderr: { value: stderr },
