@@ -45,7 +45,16 @@ export interface ProcessRow {
 
 export type JobEvent =
   | ({ readonly type: "exit" } & StageExit)
-  | { readonly type: "stopped" | "continued"; readonly stage: number; readonly signal: number }
+  /**
+   * `terminal`: it had the terminal, which the owner has again, and its deadline waits. A shell expects of the owner to
+   * stop as well, and then to `resume` the job.
+   */
+  | {
+    readonly type: "stopped" | "continued"
+    readonly stage: number
+    readonly signal: number
+    readonly terminal: boolean
+  }
   /** The deadline has passed; termination begins. */
   | { readonly type: "deadline" }
   | { readonly type: "terminating" }

@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly mark?: boolean
   /** Keep jobs in a cgroup of their own where one can be made; default true. */
   readonly cgroup?: boolean
+  /** Use `/proc/PID/task/TID/children` where the kernel has it; default true. Without, all of `/proc` is read. */
+  readonly childrenFiles?: boolean
   /** Milliseconds for the program to start and greet; default 5000. */
   readonly startTimeoutMs?: number
   /** Milliseconds without an answer after which the server is taken for hung and killed; default 2000. */
@@ -190,7 +192,7 @@ export class SpawnServer {
       }
       server.#send(
         server.#writer.begin(Kind.Hello).u32(version).u32(options.killBoundMs ?? 1000).u32(options.slackMs ?? 250).u32(
-          options.cgroup === false ? 0 : 1
+          (options.cgroup === false ? 0 : 1) | (options.childrenFiles === false ? 2 : 0)
         )
       )
     })
@@ -475,7 +477,12 @@ export class SpawnServer {
         return job.emit({ type: "exit", ...readExit(body) })
       case Kind.Stopped:
       case Kind.Continued:
-        return job.emit({ type: kind === Kind.Stopped ? "stopped" : "continued", stage: body.u8(), signal: body.u32() })
+        return job.emit({
+          type: kind === Kind.Stopped ? "stopped" : "continued",
+          stage: body.u8(),
+          signal: body.u32(),
+          terminal: body.u8() === 1
+        })
       case Kind.Deadline:
         return job.emit({ type: "deadline" })
       case Kind.Terminating:

@@ -9,6 +9,7 @@
 
 #define MAX_JOBS 32768u
 #define MAX_OWNER_ENDS 96
+#define SPARE 3
 
 enum job_state { JOB_FREE = 0, JOB_LIVE, JOB_DONE };
 
@@ -18,6 +19,7 @@ struct job {
 	uint64_t exited; /* a bit for each stage whose end was reported */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME ms; 0: none */
 	uint64_t watch_at; /* CLOCK_MONOTONIC ms: when the supervisor must have said something; 0: no need */
+	uint64_t lost_at; /* CLOCK_MONOTONIC ms */
 	struct slot *slot;
 	uint32_t id;
 	uint32_t grace_ms;
@@ -30,7 +32,8 @@ struct job {
 	bool begun;
 	uint8_t nudged; /* how often it was late and has been sent SIGCONT */
 	bool terminating;
-	bool foreground;
+	bool foreground; /* it has, or had, the terminal */
+	bool paused; /* its deadline: stopped from the terminal, together with the owner */
 	bool given_up; /* it reported what it could not kill */
 	uint16_t nends;
 	int ends[MAX_OWNER_ENDS]; /* the owner's ends of the pipes, until it says that it has opened them */
@@ -43,8 +46,9 @@ struct server {
 	uint32_t njobs; /* jobs in use are below this index */
 	uint32_t live; /* not JOB_FREE */
 	struct tree orphans;
-	uint64_t orphans_since; /* CLOCK_MONOTONIC ms; 0: there are none */
+	uint64_t orphans_since; /* CLOCK_MONOTONIC ms of the latest loss; 0: there are none */
 	uint64_t round_at;
+	uint64_t round_until;
 	uint64_t watch_at; /* the earliest of all jobs' */
 	uint32_t backoff;
 	uint32_t kill_ms;
@@ -53,14 +57,17 @@ struct server {
 	int epoll;
 	int signals;
 	int null_fd;
+	int spare[SPARE]; /* so that /proc can be read when jobs have used up all descriptors */
 	int cgroup; /* directory that supervisors are cloned into; -1: none */
 	int tty; /* the controlling terminal, opened for the first job that wants it; -1: not yet or none */
+	struct proc owner; /* its pid and start time */
 	pid_t owner_group;
 	struct termios modes; /* before the latest job in the foreground */
+	bool has_modes;
 	int done; /* writing end of the pipe that every supervisor holds */
 	int hello_ends[2]; /* probe and done pipe, until the owner has opened them */
 	bool greeted;
-	bool orphans_reported;
+	bool reap_again; /* children that have ended may be left to be waited for */
 	bool raised;
 	struct rlimit open_files; /* as inherited */
 	char cgroup_path[512];
@@ -72,7 +79,8 @@ extern struct server server;
 struct job *job_find(uint32_t id);
 void job_start(struct plan *plan);
 void job_opened(struct job *job);
-void job_command(struct job *job, const uint8_t *frame, size_t len);
+int job_command(struct job *job, const uint8_t *frame, size_t len);
+void job_keep_modes(const struct job *job);
 void job_expect(struct job *job, uint64_t within_ms);
 void job_on_socket(uint32_t index, bool all);
 void job_free_if_over(struct job *job);
@@ -81,14 +89,20 @@ void reap_children(void);
 void jobs_watch(void);
 void orphans_round(void);
 bool all_over(void);
+/* hello.c */
+void welcome(struct reader *r);
 /* server.c */
 _Noreturn void server_run(void);
 void die_soon(const char *message);
 bool out_is_full(void);
 void terminate_all(void);
 /* cgroup.c */
+/* A cgroup for supervisors and what is below them, proven to take a process; -1: none can be made here. */
 int cgroup_make(char *path, size_t cap);
-void cgroup_remove(const char *path);
+/* SIGKILL to all that is in it, in one step that nothing escapes and no credentials forbid. */
+void cgroup_kill(int cgroup_fd);
+/* Ends what is in it and removes it, within the time given. */
+void cgroup_end(int cgroup_fd, const char *path, uint32_t within_ms);
 pid_t fork_into(int cgroup_fd);
 
 #endif

@@ -42,6 +42,8 @@ enum frame_kind {
 	F_PONG = 143,
 	F_ERROR = 144,
 	F_TERMINATING = 145, /* s */
+	/* supervisor to server, and no further */
+	F_PAUSED = 146,
 };
 
 /* Where a spawn failed; the numbers are in PROTOCOL.md. */

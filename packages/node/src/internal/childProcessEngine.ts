@@ -164,7 +164,8 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
         ownerDeath: "watchdog",
         deadline: "event-loop",
         statuses: "node",
-        usage: "sampled"
+        usage: "sampled",
+        backstop: "none"
       },
       clock: Clock.make(),
       environment,

@@ -16,6 +16,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import * as os from "node:os"
+import { isatty } from "node:tty"
+import { isMainThread } from "node:worker_threads"
 import { EngineUnavailable, SpawnServerLost } from "effect-process"
 import {
   type Engine,
@@ -32,14 +35,15 @@ import { interpreterOf } from "./preflight.ts"
 import { numberOf } from "./signals.ts"
 import * as spawnServerJob from "./spawnServerJob.ts"
 
-const guarantees: Guarantees = {
+const guaranteesOf = (features: SpawnServer["features"]): Guarantees => ({
   engine: "spawn-server",
   reach: "descendants",
   ownerDeath: "supervisor",
   deadline: "external",
   statuses: "exact",
-  usage: "exact"
-}
+  usage: "exact",
+  backstop: features.cgroup ? "cgroup" : "none"
+})
 
 /** Milliseconds that the end of a server may take beyond the grace of its jobs. */
 const closeBound = 2_500
@@ -126,10 +130,45 @@ const failed = (error: unknown, stage: StageRequest): SpawnFailure | SpawnServer
   return code === "ENOENT" && exists ? missingInterpreter(code, file, interpreterOf(file)) : failure(code, step, file)
 }
 
-/** After the stop this goes on when the shell has said so, and so does the job. */
-const stopWith = (job: Job): void => {
-  process.kill(0, "SIGTSTP")
-  job.resume()
+const [ttin, ttou] = [os.constants.signals.SIGTTIN, os.constants.signals.SIGTTOU]
+
+const onTerminal = new Set<Job>()
+
+const resumeAll = (): void => {
+  for (const job of onTerminal) job.resume()
+}
+
+/** A job that inherits a terminal: it is stopped with us, goes on with us, and is in the foreground when we are. */
+const followTerminal = (job: Job): void => {
+  // Also after a `bg`, when it goes on without the terminal, and gets it with a later `fg`. Worker threads have no signals.
+  if (isMainThread && onTerminal.size === 0) process.on("SIGCONT", resumeAll)
+  onTerminal.add(job)
+  job.listen((event) => {
+    if (event.type === "empty" || event.type === "unkillable") {
+      onTerminal.delete(job)
+      if (onTerminal.size === 0) process.off("SIGCONT", resumeAll)
+    }
+    if (event.type !== "stopped" || !event.terminal) return
+    // The one signal that our own group ever gets. It stops us here; where it is ignored, as in a group that no shell
+    // looks after, the job just goes on.
+    process.kill(0, "SIGTSTP")
+    job.resume()
+  })
+}
+
+/** Says once why a job does not go on: it wants the terminal, and is not in its foreground. */
+const stoppedWarning = (inherits: boolean, warn: (message: string) => void): spawnServerJob.Events["onStopped"] => {
+  let warned = false
+  return (job, { signal }) => {
+    if (warned || (signal !== ttin && signal !== ttou)) return
+    warned = true
+    warn(
+      `process ${job.pid} was stopped by ${signal === ttin ? "SIGTTIN" : "SIGTTOU"} because it wants the terminal; ` +
+        (inherits
+          ? "it goes on when this program is in the foreground"
+          : "a command that may ask something there, such as a password, is given it by Command.stdin(\"inherit\")")
+    )
+  }
 }
 
 /** What the layer can be told. */
@@ -147,8 +186,11 @@ class Servers {
   private readonly graces = new Map<Job, number>()
   private isClosed = false
 
+  readonly guarantees: Guarantees
+
   private constructor(options: StartOptions, first: SpawnServer) {
     this.options = options
+    this.guarantees = guaranteesOf(first.features)
     this.current = Promise.resolve(first)
   }
 
@@ -196,15 +238,22 @@ class Servers {
 const unavailable = (reason: string, cause?: unknown): EngineUnavailable =>
   new EngineUnavailable({ engine: "spawn-server", reason, ...(cause === undefined ? {} : { cause }) })
 
-const start = (servers: Servers, clock: Clock.Clock, events: spawnServerJob.Events) => (request: SpawnRequest) =>
-  Effect.tryPromise({
-    try: async (): Promise<EngineJob> => {
-      const translated = translate(request)
-      const job = await servers.spawn(translated.request)
-      return spawnServerJob.make(job, translated.pipes, clock, events)
-    },
-    catch: (error) => failed(error, request.stages[0])
-  }).pipe(Effect.uninterruptible)
+const start =
+  (servers: Servers, clock: Clock.Clock, warn: (message: string) => void, late: (message: string) => void) =>
+  (request: SpawnRequest) =>
+    Effect.tryPromise({
+      try: async (): Promise<EngineJob> => {
+        const translated = translate(request)
+        const job = await servers.spawn(translated.request)
+        const inherits = request.stages[0].stdin === "inherit"
+        if (inherits && isatty(0)) followTerminal(job)
+        return spawnServerJob.make(job, translated.pipes, clock, {
+          onLateFailure: late,
+          onStopped: stoppedWarning(inherits, warn)
+        })
+      },
+      catch: (error) => failed(error, request.stages[0])
+    }).pipe(Effect.uninterruptible)
 
 export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
@@ -223,19 +272,14 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
     )
     const runtime = yield* Effect.runtime()
     const clock = Clock.make()
-    const events: spawnServerJob.Events = {
-      onLateFailure: (message) =>
-        Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`)),
-      onStopped: () => undefined
-    }
+    const warn = (message: string) => void Runtime.runFork(runtime)(Effect.logWarning(message))
+    const late = (message: string) =>
+      void Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`))
     return {
-      guarantees,
+      guarantees: servers.guarantees,
       clock,
       environment,
-      spawn: (request) =>
-        start(servers, clock, request.stages[0].stdin === "inherit" ? { ...events, onStopped: stopWith } : events)(
-          request
-        ),
+      spawn: start(servers, clock, warn, late),
       connect
     }
   })

@@ -65,8 +65,8 @@ export interface Pipes {
 export interface Events {
   /** An exec that took long has failed in the end: all that is left is to say so. */
   readonly onLateFailure: (message: string) => void
-  /** A job in the foreground was stopped from the terminal, which we have again. */
-  readonly onStopped: (job: Job) => void
+  /** `terminal`: from the terminal, which it had and we have again. */
+  readonly onStopped: (job: Job, stop: { readonly signal: number; readonly terminal: boolean }) => void
 }
 
 const output = (job: Job, pipe: number | undefined): Option.Option<OutputPipe> =>
@@ -106,7 +106,7 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
       case "deadline":
         return Deferred.unsafeDone(deadlineExpired, Effect.void)
       case "stopped":
-        return events.onStopped(job)
+        return events.onStopped(job, event)
       case "lost":
         return Deferred.unsafeDone(exits, Effect.fail(lost(event.failure)))
       case "unkillable":

@@ -194,59 +194,61 @@ export const collect = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
-  withReaders((fibers) => Effect.gen(function*() {
-    const spec = specOf(self)
-    const spawner = yield* ProcessSpawner
-    const started = spawner.clock.unsafeCurrentTimeMillis()
-    const process = yield* spawner.spawn(withStdin(self))
-    const outputs = collectors(self, capture)
-    const first = new Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>()
-    const read = new Once<void>()
-    let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
-    const fail = (error: OutputError | Exceeded) => {
-      problem ??= Exit.fail(error)
-      first.done(problem)
-    }
-    let reading = 0
-    for (const stream of streamNames) {
-      if (spec[stream] !== "pipe") continue
-      reading++
-      const reader = readEach(process[stream], (chunk) => {
-        if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
-      })
-      // Beyond the scope of the job: what it prints while it ends is still read. They end with its pipes.
-      fibers.push(
-        yield* fork(Effect.match(reader, {
-          onFailure: fail,
-          onSuccess: () => --reading === 0 && read.done(Exit.void)
-        }))
-      )
-    }
-    if (reading === 0) read.done(Exit.void)
-    fibers.push(yield* fork(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
-    const ended = yield* Effect.exit(first.await)
-    const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-    // Of an output that failed, or that nobody wants more of, the end is not waited for.
-    if (problem !== undefined) read.done(Exit.void)
-    const { exited, leaked } = yield* finish(spawner, process, read)
-    // What could not be killed has no status to wait for.
-    const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-    const run = { stages, duration, outputs }
-    // The bytes that were too many may have come with the exit.
-    const exit = Exit.isSuccess(ended) ? problem ?? ended : ended
-    if (Exit.isSuccess(exit)) return { exit: exit.value, run, leaked }
-    const last = run.stages.at(-1)?.exit
-    return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
-      if (error instanceof Exceeded) {
-        return new OutputLimitExceeded({
-          ...endedAs(self, last, run),
-          limit: spec.maxOutput,
-          stream: error.stream
-        })
+  withReaders((fibers) =>
+    Effect.gen(function*() {
+      const spec = specOf(self)
+      const spawner = yield* ProcessSpawner
+      const started = spawner.clock.unsafeCurrentTimeMillis()
+      const process = yield* spawner.spawn(withStdin(self))
+      const outputs = collectors(self, capture)
+      const first = new Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>()
+      const read = new Once<void>()
+      let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
+      const fail = (error: OutputError | Exceeded) => {
+        problem ??= Exit.fail(error)
+        first.done(problem)
       }
-      return withOutput(self, error, last, run)
-    }))
-  }))
+      let reading = 0
+      for (const stream of streamNames) {
+        if (spec[stream] !== "pipe") continue
+        reading++
+        const reader = readEach(process[stream], (chunk) => {
+          if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
+        })
+        // Beyond the scope of the job: what it prints while it ends is still read. They end with its pipes.
+        fibers.push(
+          yield* fork(Effect.match(reader, {
+            onFailure: fail,
+            onSuccess: () => --reading === 0 && read.done(Exit.void)
+          }))
+        )
+      }
+      if (reading === 0) read.done(Exit.void)
+      fibers.push(yield* fork(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
+      const ended = yield* Effect.exit(first.await)
+      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+      // Of an output that failed, or that nobody wants more of, the end is not waited for.
+      if (problem !== undefined) read.done(Exit.void)
+      const { exited, leaked } = yield* finish(spawner, process, read)
+      // What could not be killed has no status to wait for.
+      const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
+      const run = { stages, duration, outputs }
+      // The bytes that were too many may have come with the exit.
+      const exit = Exit.isSuccess(ended) ? problem ?? ended : ended
+      if (Exit.isSuccess(exit)) return { exit: exit.value, run, leaked }
+      const last = run.stages.at(-1)?.exit
+      return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
+        if (error instanceof Exceeded) {
+          return new OutputLimitExceeded({
+            ...endedAs(self, last, run),
+            limit: spec.maxOutput,
+            stream: error.stream
+          })
+        }
+        return withOutput(self, error, last, run)
+      }))
+    })
+  )
 
 class Exceeded extends Data.TaggedClass("Exceeded")<{ readonly stream: StreamName }> {}
 
