@@ -32,11 +32,13 @@ describe("elsewhere", () => {
       const server = await SpawnServer.start()
       const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & (setsid sh -c 'sleep 300' &); id -u"], { graceMs: 300 }))
       let text = ""
-      job.readable(0).on("data", (chunk) => (text += chunk))
+      const ended = new Promise((resolve) => job.readable(0).on("data", (chunk) => (text += chunk)).on("close", resolve))
       job.close()
       await job.exited()
       job.terminate()
       const empty = await job.empty()
+      // The end of the pipe and the word of the server come in any order.
+      await ended
       console.log(JSON.stringify([text.trim(), empty]))
       await server.spawn(command("true", [], { user: { uid: 0, gid: 0 } })).catch((error) => console.log(error.step, error.code))
       await server.close()`
