@@ -12,6 +12,11 @@ export interface StartOptions {
   readonly mark?: boolean
   /** Keep jobs in a cgroup of their own where one can be made; default true. */
   readonly cgroup?: boolean
+  /**
+   * How our ends of the pipes are opened: through `/proc`, or as FIFOs in a directory of their own. Default `/proc`, and
+   * FIFOs where it does not lead to them.
+   */
+  readonly pipes?: "proc" | "fifo"
   /** Milliseconds for the program to start and greet; default 5000. */
   readonly startTimeoutMs?: number
   /** Milliseconds without an answer after which the server is taken for hung and killed; default 2000. */

@@ -24,6 +24,8 @@
 #define ON_CONTROL 0u
 #define ON_SIGNALS 1u
 #define ON_JOBS 2u
+#define HELLO_CGROUP 1u
+#define HELLO_FIFOS 2u
 
 struct server server;
 
@@ -78,11 +80,8 @@ owner_gone(void)
 	(void)close(server.control);
 	server.control = -1;
 	server.out.len = 0;
-	for (int i = 0; i < 2; i++) {
-		if (server.hello_ends[i] >= 0)
-			(void)close(server.hello_ends[i]);
-		server.hello_ends[i] = -1;
-	}
+	for (int i = 0; i < 2; i++)
+		end_close(&server.hello_ends[i]);
 	terminate_all();
 }
 
@@ -141,20 +140,11 @@ die_soon(const char *message)
 	owner_gone();
 }
 
-static int
-make_hello_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		ends[0] = ends[1] = -1;
-		return -1;
-	}
-	return 0;
-}
-
 static void
 welcome(struct reader *r, uint32_t features)
 {
 	uint8_t nonce[16];
+	const char *fifos = NULL;
 	int probe[2], done[2];
 	uint32_t version = rd_u32(r), flags;
 	size_t mark;
@@ -162,7 +152,9 @@ welcome(struct reader *r, uint32_t features)
 	server.kill_ms = rd_u32(r);
 	server.slack_ms = rd_u32(r);
 	flags = rd_u32(r);
-	if (!rd_done(r) || flags > 1 || server.kill_ms == 0 || server.kill_ms > 600000 || server.slack_ms > 600000) {
+	if ((flags & HELLO_FIFOS) != 0)
+		fifos = rd_str(r);
+	if (!rd_done(r) || flags > (HELLO_CGROUP | HELLO_FIFOS) || (fifos != NULL && pipes_in(fifos) < 0) || server.kill_ms == 0 || server.kill_ms > 600000 || server.slack_ms > 600000) {
 		die_soon("malformed HELLO");
 		return;
 	}
@@ -170,25 +162,23 @@ welcome(struct reader *r, uint32_t features)
 		die_soon("the owner speaks another version of the protocol");
 		return;
 	}
-	if (make_hello_pipe(probe) < 0 || make_hello_pipe(done) < 0
+	if (end_make(probe, 0, &server.hello_ends[0]) < 0 || end_make(done, 0, &server.hello_ends[1]) < 0
 		|| getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce
 		|| write(probe[1], nonce, sizeof nonce) != (ssize_t)sizeof nonce) {
 		die_soon("cannot make the first pipes");
 		return;
 	}
 	(void)close(probe[1]);
-	server.hello_ends[0] = probe[0];
-	server.hello_ends[1] = done[0];
 	server.done = done[1];
-	if ((flags & 1) != 0)
+	if ((flags & HELLO_CGROUP) != 0)
 		server.cgroup = cgroup_make(server.cgroup_path, sizeof server.cgroup_path);
 	server.greeted = true;
 	mark = wr_begin(&server.out, F_WELCOME);
 	wr_u32(&server.out, EP_VERSION);
 	wr_u32(&server.out, (uint32_t)getpid());
 	wr_u32(&server.out, features | (server.cgroup >= 0 ? 2u : 0u));
-	wr_u32(&server.out, (uint32_t)probe[0]);
-	wr_u32(&server.out, (uint32_t)done[0]);
+	wr_u32(&server.out, server.hello_ends[0].number);
+	wr_u32(&server.out, server.hello_ends[1].number);
 	wr_bytes(&server.out, nonce, sizeof nonce);
 	wr_str(&server.out, server.cgroup_path, strlen(server.cgroup_path));
 	wr_end(&server.out, mark);
@@ -211,11 +201,8 @@ on_opened(uint32_t id)
 	struct job *job;
 
 	if (id == 0) {
-		for (int i = 0; i < 2; i++) {
-			if (server.hello_ends[i] >= 0)
-				(void)close(server.hello_ends[i]);
-			server.hello_ends[i] = -1;
-		}
+		for (int i = 0; i < 2; i++)
+			end_close(&server.hello_ends[i]);
 		return;
 	}
 	job = job_find(id);
@@ -274,6 +261,19 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 }
 
 static bool
+on_grow(struct reader *r)
+{
+	uint32_t id = rd_u32(r), token = rd_u32(r), which = rd_u32(r), descriptor = rd_u32(r), size = rd_u32(r);
+	struct job *job;
+
+	if (!rd_done(r) || which >= MAX_OWNER_ENDS || size > PIPE_SIZE_MAX)
+		return false;
+	job = job_find(id);
+	say_result(id, token, job == NULL || job->state != JOB_LIVE ? ESRCH : end_grow(job, (uint16_t)which, descriptor, size));
+	return true;
+}
+
+static bool
 on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 {
 	uint32_t n;
@@ -308,6 +308,8 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		wr_end(&server.out, mark);
 		return true;
 	}
+	case F_GROW:
+		return on_grow(r);
 	case F_SHUTDOWN:
 		if (!rd_done(r))
 			return false;
@@ -444,11 +446,13 @@ set_up(void)
 
 	server.out = (struct writer){ own_memory(OUT_MAX, false), 0, OUT_MAX, false };
 	server.jobs = own_memory(MAX_JOBS * sizeof *server.jobs, false);
+	server.ends = own_memory((size_t)MAX_JOBS * MAX_OWNER_ENDS * sizeof *server.ends, false);
 	server.slots = mmap(NULL, MAX_JOBS * sizeof *server.slots, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	in.buf = own_memory(IN_MAX, true);
 	arena = (struct arena){ own_memory(ARENA_MAX, true), ARENA_MAX, 0 };
-	if (server.out.buf == NULL || server.jobs == NULL || server.slots == MAP_FAILED || in.buf == NULL || arena.base == NULL)
+	if (server.out.buf == NULL || server.jobs == NULL || server.ends == NULL || server.slots == MAP_FAILED
+		|| in.buf == NULL || arena.base == NULL)
 		return -1;
 	server.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sigemptyset(&signals) < 0 || sigaddset(&signals, SIGCHLD) < 0 || sigaddset(&signals, SIGTERM) < 0
@@ -469,7 +473,7 @@ server_run(void)
 {
 	uint32_t features;
 
-	server.tty = server.cgroup = server.done = server.hello_ends[0] = server.hello_ends[1] = -1;
+	server.tty = server.cgroup = server.done = server.hello_ends[0].fd = server.hello_ends[1].fd = -1;
 	if (set_up() < 0) {
 		perror("effect-process spawn server: setting up");
 		_exit(1);
@@ -507,6 +511,7 @@ server_run(void)
 		update_interest();
 		if (server.control < 0 && all_over()) {
 			cgroup_remove(server.cgroup_path);
+			pipes_end();
 			_exit(exit_code);
 		}
 	}

@@ -4,11 +4,17 @@ import type * as net from "node:net"
 import { ServerLost, Unavailable } from "../Failure.ts"
 import { defaultBinary } from "../Options.ts"
 import type { Features, StartOptions } from "../Options.ts"
-import { Ends } from "./ends.ts"
+import { descriptorsOf, fifosIn, makeDirectory, proves } from "./ends.ts"
+import type { Ends } from "./ends.ts"
 import { Frames, Kind, version, Writer } from "./wire.ts"
 import type { Reader } from "./wire.ts"
 
 const tickMs = 500
+
+/** The server runs, and its pipes are not to be opened in the way that was tried. */
+class OutOfReach extends Unavailable {}
+
+const reasonOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** @internal */
 export interface Listener {
@@ -31,6 +37,7 @@ export class Connection {
   readonly #child: childProcess.ChildProcess
   readonly #socket: net.Socket
   readonly #options: StartOptions
+  readonly #fifos: string | undefined
   #ends: Ends | undefined
   #welcome: ((error?: Unavailable) => void) | undefined
   #listener: Listener | undefined
@@ -39,8 +46,9 @@ export class Connection {
   #timer: NodeJS.Timeout | undefined
   #pingsOut = 0
 
-  private constructor(child: childProcess.ChildProcess, options: StartOptions) {
+  private constructor(child: childProcess.ChildProcess, options: StartOptions, fifos: string | undefined) {
     this.#child = child
+    this.#fifos = fifos
     this.pid = child.pid!
     this.#socket = child.stdio[3] as net.Socket
     this.#options = options
@@ -58,6 +66,29 @@ export class Connection {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions): Promise<Connection> {
+    if (options.pipes === "fifo") return Connection.#startWithFifos(options)
+    try {
+      return await Connection.#startOne(options, undefined)
+    } catch (error) {
+      if (!(error instanceof OutOfReach) || options.pipes === "proc") throw error
+      return Connection.#startWithFifos(options, error)
+    }
+  }
+
+  static async #startWithFifos(options: StartOptions, why?: Unavailable): Promise<Connection> {
+    let directory: string | undefined
+    try {
+      directory = makeDirectory()
+      return await Connection.#startOne(options, directory)
+    } catch (error) {
+      if (directory !== undefined) fifosIn(directory).close()
+      const reason = error instanceof Unavailable ? error.reason : `no directory for FIFOs: ${reasonOf(error)}`
+      throw new Unavailable(why === undefined ? reason : `${why.reason}; ${reason}`, error)
+    }
+  }
+
+  /** With `fifos`, pipes have names in this directory. */
+  static async #startOne(options: StartOptions, fifos: string | undefined): Promise<Connection> {
     const binary = options.binary ?? defaultBinary()
     let child: childProcess.ChildProcess
     try {
@@ -69,7 +100,7 @@ export class Connection {
       const error = await new Promise<Error>((resolve) => child.once("error", resolve))
       throw new Unavailable(`${binary} does not start: ${error.message}`, error)
     }
-    const self = new Connection(child, options)
+    const self = new Connection(child, options, fifos)
     await self.#greet()
     self.#socket.unref()
     return self
@@ -90,11 +121,9 @@ export class Connection {
         reject(error)
       }
       const { cgroup, killBoundMs, slackMs } = this.#options
-      this.send(
-        this.writer.begin(Kind.Hello).u32(version).u32(killBoundMs ?? 1000).u32(slackMs ?? 250).u32(
-          cgroup === false ? 0 : 1
-        )
-      )
+      const flags = (cgroup === false ? 0 : 1) | (this.#fifos === undefined ? 0 : 2)
+      const hello = this.writer.begin(Kind.Hello).u32(version).u32(killBoundMs ?? 1000).u32(slackMs ?? 250).u32(flags)
+      this.send(this.#fifos === undefined ? hello : hello.string(this.#fifos))
     })
   }
 
@@ -193,11 +222,12 @@ export class Connection {
     this.features = { childrenFiles: (features & 1) !== 0, cgroup: (features & 2) !== 0 }
     // The way that every stream will be opened, tried on a pipe whose content we know.
     try {
-      this.#ends = new Ends(this.pid)
-      if (!this.#ends.proves(probe, nonce)) throw new Error("another process's descriptors are behind it")
+      this.#ends = this.#fifos === undefined ? descriptorsOf(this.pid) : fifosIn(this.#fifos)
+      if (!proves(this.#ends, probe, nonce)) throw new Error("another process's descriptors are behind it")
       this.done = this.#ends.open(done, "reads")
     } catch (error) {
-      this.#welcome?.(new Unavailable(`its pipes cannot be opened through /proc/${this.pid}/fd`, error))
+      const where = this.#fifos === undefined ? `through /proc/${this.pid}/fd` : `as FIFOs in ${this.#fifos}`
+      this.#welcome?.(new OutOfReach(`its pipes cannot be opened ${where} (${reasonOf(error)})`, error))
       return
     }
     this.send(this.writer.begin(Kind.Opened).u32(0))

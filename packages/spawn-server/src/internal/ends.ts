@@ -1,5 +1,7 @@
 /** The owner's ends of the pipes that a server has made. */
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 
 const readFlags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK
 const writeFlags = fs.constants.O_WRONLY | fs.constants.O_NONBLOCK
@@ -13,32 +15,61 @@ export const closeQuietly = (fd: number): void => {
   }
 }
 
+/** @internal */
+export interface Ends {
+  /** Each is a description of its own of the same pipe. Throws what open(2) says. */
+  readonly open: (number: number, way: "reads" | "writes") => number
+  readonly close: () => void
+}
+
 /**
- * Opens them through `/proc`, each as a description of its own of the same pipe.
+ * Through `/proc`: the numbers are the server's descriptors.
  *
  * @internal
  */
-export class Ends {
-  readonly #directory: number
-
-  constructor(pid: number) {
-    this.#directory = fs.openSync(`/proc/${pid}/fd`, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+export const descriptorsOf = (pid: number): Ends => {
+  const directory = fs.openSync(`/proc/${pid}/fd`, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  const prefix = `/proc/self/fd/${directory}/`
+  return {
+    open: (number, way) => fs.openSync(`${prefix}${number}`, way === "reads" ? readFlags : writeFlags),
+    close: () => closeQuietly(directory)
   }
+}
 
-  open(number: number, way: "reads" | "writes"): number {
-    return fs.openSync(`/proc/self/fd/${this.#directory}/${number}`, way === "reads" ? readFlags : writeFlags)
+/**
+ * FIFOs in a directory that nobody else can enter: the numbers are names, which the server removes once they are open.
+ *
+ * @internal
+ */
+export const fifosIn = (directory: string): Ends => ({
+  open: (number, way) => fs.openSync(`${directory}/${number}`, way === "reads" ? readFlags : writeFlags),
+  close: () => {
+    try {
+      fs.rmSync(directory, { recursive: true, force: true })
+    } catch {
+      // Somebody has changed it; the server tries as well when it ends.
+    }
   }
+})
 
-  /** Whether a pipe whose content we know is what we find. Throws when nothing is. */
-  proves(probe: number, nonce: Buffer): boolean {
-    const fd = this.open(probe, "reads")
+/**
+ * Of mode 0700, as mkdtemp(3) makes it.
+ *
+ * @internal
+ */
+export const makeDirectory = (): string => fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "effect-process-"))
+
+/**
+ * Whether a pipe whose content we know is what we find. Throws when nothing is.
+ *
+ * @internal
+ */
+export const proves = (ends: Ends, probe: number, nonce: Buffer): boolean => {
+  const fd = ends.open(probe, "reads")
+  try {
     const read = Buffer.alloc(nonce.length)
-    const length = fs.readSync(fd, read)
+    return fs.readSync(fd, read) === nonce.length && read.equals(nonce)
+  } finally {
     fs.closeSync(fd)
-    return length === nonce.length && read.equals(nonce)
-  }
-
-  close(): void {
-    closeQuietly(this.#directory)
   }
 }
