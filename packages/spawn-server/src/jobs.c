@@ -33,7 +33,8 @@ job_new(uint32_t id)
 		return NULL;
 	if (i == server.njobs)
 		server.njobs++;
-	server.jobs[i] = (struct job){ .id = id, .socket = -1, .state = JOB_LIVE, .slot = &server.slots[i] };
+	server.jobs[i] = (struct job){ .id = id, .socket = -1, .state = JOB_LIVE, .slot = &server.slots[i],
+		.ends = &server.ends[(size_t)i * MAX_OWNER_ENDS] };
 	server.slots[i].leader = 0;
 	server.live++;
 	return &server.jobs[i];
@@ -42,19 +43,18 @@ job_new(uint32_t id)
 void
 job_opened(struct job *job)
 {
-	for (uint16_t i = 0; i < job->nends; i++) {
-		if (job->ends[i] >= 0)
-			(void)close(job->ends[i]);
-	}
-	job->nends = 0;
+	for (uint16_t i = 0; i < job->nmade; i++)
+		end_close(&job->ends[i]);
+	job->held = false;
 }
 
 /* The place is free once the supervisor is reaped and the owner has its ends: until then the numbers must not be reused. */
 void
 job_free_if_over(struct job *job)
 {
-	if (job->state != JOB_DONE || job->supervisor != 0 || job->nends != 0)
+	if (job->state != JOB_DONE || job->supervisor != 0 || job->held)
 		return;
+	job_shrunk(job);
 	job->state = JOB_FREE;
 	server.live--;
 	while (server.njobs > 0 && server.jobs[server.njobs - 1].state == JOB_FREE)
@@ -84,21 +84,23 @@ make_pipe(struct job *job, const struct pipe_plan *plan, int *read_end, int *wri
 	int fd[2];
 
 	*read_end = *write_end = -1;
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return -1;
+	if (plan->owner == 0) {
+		if (pipe2(fd, O_CLOEXEC) < 0)
+			return -1;
+		*read_end = fd[0];
+		*write_end = fd[1];
+	} else {
+		int side = plan->owner == 1 ? 0 : 1;
+
+		if (end_make(fd, side, &job->ends[job->nmade]) < 0)
+			return -1;
+		job->nmade++;
+		job->held = true;
+		*(side == 0 ? write_end : read_end) = fd[1 - side];
+	}
 	/* A wish: pipe-user-pages-soft may be spent, and the pipe works at any size. */
 	if (plan->size != 0)
 		(void)fcntl(fd[0], F_SETPIPE_SZ, (int)plan->size);
-	if (plan->owner == 1) {
-		job->ends[job->nends++] = fd[0];
-		*write_end = fd[1];
-	} else if (plan->owner == 2) {
-		job->ends[job->nends++] = fd[1];
-		*read_end = fd[0];
-	} else {
-		*read_end = fd[0];
-		*write_end = fd[1];
-	}
 	return 0;
 }
 
@@ -119,9 +121,9 @@ say_pipes(const struct job *job)
 	size_t mark = wr_begin(&server.out, F_PIPES);
 
 	wr_u32(&server.out, job->id);
-	wr_u16(&server.out, job->nends);
-	for (uint16_t i = 0; i < job->nends; i++)
-		wr_u32(&server.out, (uint32_t)job->ends[i]);
+	wr_u16(&server.out, job->nmade);
+	for (uint16_t i = 0; i < job->nmade; i++)
+		wr_u32(&server.out, job->ends[i].number);
 	wr_end(&server.out, mark);
 }
 

@@ -77,11 +77,8 @@ owner_gone(void)
 	(void)close(server.control);
 	server.control = -1;
 	server.out.len = 0;
-	for (int i = 0; i < 2; i++) {
-		if (server.hello_ends[i] >= 0)
-			(void)close(server.hello_ends[i]);
-		server.hello_ends[i] = -1;
-	}
+	for (int i = 0; i < 2; i++)
+		end_close(&server.hello_ends[i]);
 	terminate_all();
 }
 
@@ -157,11 +154,8 @@ on_opened(uint32_t id)
 	struct job *job;
 
 	if (id == 0) {
-		for (int i = 0; i < 2; i++) {
-			if (server.hello_ends[i] >= 0)
-				(void)close(server.hello_ends[i]);
-			server.hello_ends[i] = -1;
-		}
+		for (int i = 0; i < 2; i++)
+			end_close(&server.hello_ends[i]);
 		return;
 	}
 	job = job_find(id);
@@ -222,6 +216,19 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 }
 
 static bool
+on_grow(struct reader *r)
+{
+	uint32_t id = rd_u32(r), token = rd_u32(r), which = rd_u32(r), descriptor = rd_u32(r), size = rd_u32(r);
+	struct job *job;
+
+	if (!rd_done(r) || which >= MAX_OWNER_ENDS || size > PIPE_SIZE_MAX)
+		return false;
+	job = job_find(id);
+	say_result(id, token, job == NULL || job->state != JOB_LIVE ? ESRCH : end_grow(job, (uint16_t)which, descriptor, size));
+	return true;
+}
+
+static bool
 on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 {
 	uint32_t n;
@@ -256,6 +263,8 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		wr_end(&server.out, mark);
 		return true;
 	}
+	case F_GROW:
+		return on_grow(r);
 	case F_SHUTDOWN:
 		if (!rd_done(r))
 			return false;
@@ -392,11 +401,13 @@ set_up(void)
 
 	server.out = (struct writer){ own_memory(OUT_MAX, false), 0, OUT_MAX, false };
 	server.jobs = own_memory(MAX_JOBS * sizeof *server.jobs, false);
+	server.ends = own_memory((size_t)MAX_JOBS * MAX_OWNER_ENDS * sizeof *server.ends, false);
 	server.slots = mmap(NULL, MAX_JOBS * sizeof *server.slots, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	in.buf = own_memory(IN_MAX, true);
 	arena = (struct arena){ own_memory(ARENA_MAX, true), ARENA_MAX, 0 };
-	if (server.out.buf == NULL || server.jobs == NULL || server.slots == MAP_FAILED || in.buf == NULL || arena.base == NULL)
+	if (server.out.buf == NULL || server.jobs == NULL || server.ends == NULL || server.slots == MAP_FAILED
+		|| in.buf == NULL || arena.base == NULL)
 		return -1;
 	server.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sigemptyset(&signals) < 0 || sigaddset(&signals, SIGCHLD) < 0 || sigaddset(&signals, SIGTERM) < 0
@@ -417,7 +428,7 @@ set_up(void)
 _Noreturn void
 server_run(void)
 {
-	server.tty = server.cgroup = server.done = server.hello_ends[0] = server.hello_ends[1] = -1;
+	server.tty = server.cgroup = server.done = server.hello_ends[0].fd = server.hello_ends[1].fd = -1;
 	if (set_up() < 0) {
 		perror("effect-process spawn server: setting up");
 		_exit(1);
@@ -456,6 +467,7 @@ server_run(void)
 		update_interest();
 		if (server.control < 0 && all_over()) {
 			cgroup_end(server.cgroup, server.cgroup_path, server.kill_ms);
+			pipes_end();
 			_exit(exit_code);
 		}
 	}

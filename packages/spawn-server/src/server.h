@@ -10,10 +10,20 @@
 #define MAX_JOBS 32768u
 #define MAX_OWNER_ENDS 96
 #define SPARE 3
+#define FIFO_DIRECTORY_MAX 256
+#define PIPE_SIZE_MAX (1u << 30)
 
 enum job_state { JOB_FREE = 0, JOB_LIVE, JOB_DONE };
 
 enum lost_reason { LOST_DIED = 1, LOST_HUNG = 2 };
+
+/* An end of a pipe that is the owner's, held until it says that it has opened it. */
+struct owner_end {
+	uint64_t inode;
+	uint32_t number; /* by which the owner finds it: our descriptor, or the name of a FIFO */
+	int fd; /* -1: closed */
+	int other; /* of a FIFO, the other end: one that is opened when nobody has that fails or never tells its end */
+};
 
 struct job {
 	uint64_t exited; /* a bit for each stage whose end was reported */
@@ -35,13 +45,16 @@ struct job {
 	bool foreground; /* it has, or had, the terminal */
 	bool paused; /* its deadline: stopped from the terminal, together with the owner */
 	bool given_up; /* it reported what it could not kill */
-	uint16_t nends;
-	int ends[MAX_OWNER_ENDS]; /* the owner's ends of the pipes, until it says that it has opened them */
+	bool held; /* the owner has not opened its ends yet */
+	uint16_t nmade; /* of ends */
+	uint64_t grown; /* bytes, see end_grow */
+	struct owner_end *ends; /* MAX_OWNER_ENDS; apart, as jobs are searched through by id */
 };
 
 struct server {
 	struct writer out; /* to the owner */
 	struct job *jobs;
+	struct owner_end *ends; /* of all jobs */
 	struct slot *slots;
 	uint32_t njobs; /* jobs in use are below this index */
 	uint32_t live; /* not JOB_FREE */
@@ -65,7 +78,7 @@ struct server {
 	struct termios modes; /* before the latest job in the foreground */
 	bool has_modes;
 	int done; /* writing end of the pipe that every supervisor holds */
-	int hello_ends[2]; /* probe and done pipe, until the owner has opened them */
+	struct owner_end hello_ends[2]; /* probe and done pipe, until the owner has opened them */
 	bool greeted;
 	bool reap_again; /* children that have ended may be left to be waited for */
 	bool raised;
@@ -84,6 +97,16 @@ void job_keep_modes(const struct job *job);
 void job_expect(struct job *job, uint64_t within_ms);
 void job_on_socket(uint32_t index, bool all);
 void job_free_if_over(struct job *job);
+/* pipes.c */
+/* From now on pipes have names, in this directory: the owner cannot open descriptors of ours. */
+int pipes_in(const char *path);
+/* A pipe, and in *end the owner's side of it: fd[side]. Returns -1 with errno set. */
+int end_make(int fd[2], int side, struct owner_end *end);
+void end_close(struct owner_end *end);
+/* Makes the pipe hold size bytes. Returns 0 or an errno: EPERM when the allowance is spent. */
+int end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size);
+void job_shrunk(struct job *job);
+void pipes_end(void);
 /* orphans.c */
 void reap_children(void);
 void jobs_watch(void);
