@@ -337,9 +337,9 @@ export class SpawnServer {
       mark: this.#context.mark,
       killBoundMs: this.#options.killBoundMs ?? 1000,
       slackMs: this.#options.slackMs ?? 250,
-      onOver: (job, isClear) => {
-        if (isClear) return this.#emptied(job)
-        job.emit({ type: "unkillable", processes: [] })
+      onOver: (job, processes) => {
+        if (processes.length === 0) return this.#emptied(job)
+        job.emit({ type: "unkillable", processes })
         this.#jobs.delete(job.id)
       }
     })

@@ -14,4 +14,3 @@ export type {
   Stdio
 } from "./Request.ts"
 export { SpawnServer } from "./SpawnServer.ts"
-

@@ -291,6 +291,7 @@ check_started(struct job *job, struct reader *r)
 	uint8_t n;
 
 	(void)rd_u32(r);
+	(void)rd_u64(r);
 	(void)rd_u8(r);
 	n = rd_u8(r);
 	for (uint8_t i = 0; i < n; i++)

@@ -101,6 +101,7 @@ say_started(bool pending)
 	size_t mark = begin(F_STARTED);
 
 	wr_u32(&job.out, (uint32_t)getpid());
+	wr_u64(&job.out, job.began);
 	wr_u8(&job.out, pending ? 1 : 0);
 	wr_u8(&job.out, job.plan->nstages);
 	for (uint8_t i = 0; i < job.plan->nstages; i++)

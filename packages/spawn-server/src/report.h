@@ -29,6 +29,7 @@ struct supervised {
 	int signals;
 	int status;
 	int deadline;
+	uint64_t began; /* in clock ticks since boot, not before our start time, and before anybody's who gets our pid later */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME */
 	uint64_t pending_at; /* the rest CLOCK_MONOTONIC, 0: not set */
 	uint64_t grace_at;

@@ -507,6 +507,7 @@ supervisor_main(struct supervisor_setup *setup)
 	report_to(setup->socket);
 	job.status = job.deadline = job.signals = job.tty = -1;
 	job.kill_ms = setup->kill_ms;
+	job.began = boot_ms() * (uint64_t)sysconf(_SC_CLK_TCK) / 1000u;
 	job.owner = setup->owner;
 	/* Not in the server's group, and the one to whom orphans of the job come. */
 	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

@@ -64,10 +64,13 @@ export const readLost = (body: Reader): ServerLost =>
   new ServerLost("supervisor", body.u8() === 2 ? "it hung" : "it died")
 
 /** @internal */
-export const readStarted = (body: Reader): { supervisor: number; pending: boolean; pids: Array<number> } => {
+export const readStarted = (
+  body: Reader
+): { supervisor: number; supervisorStart: number; pending: boolean; pids: Array<number> } => {
   const supervisor = body.u32()
+  const supervisorStart = body.u64()
   const pending = body.u8() === 1
   const pids: Array<number> = []
   for (let n = body.u8(); n > 0; n--) pids.push(body.u32())
-  return { supervisor, pending, pids }
+  return { supervisor, supervisorStart, pending, pids }
 }
