@@ -392,9 +392,12 @@ from_supervisor(struct job *job, uint16_t kind, struct reader *r)
 		(void)rd_u32(r);
 		return rd_done(r);
 	case F_EMPTY:
+		/* First, as a job that is done is not ended for what else its supervisor says. */
+		if (!rd_done(r))
+			return false;
 		job->state = JOB_DONE;
 		job->watch_at = 0;
-		return rd_done(r);
+		return true;
 	default:
 		return false;
 	}
