@@ -4,7 +4,7 @@ import { aftermath } from "./internal/aftermath.ts"
 import { Connection } from "./internal/connection.ts"
 import { readExit, readFailure, readLost, readRows, readStarted } from "./internal/decode.ts"
 import { closeQuietly } from "./internal/ends.ts"
-import { errnoName, ownerMark } from "./internal/system.ts"
+import { errnoName, makeMark } from "./internal/system.ts"
 import { Kind } from "./internal/wire.ts"
 import type { Reader, Writer } from "./internal/wire.ts"
 import { Job } from "./Job.ts"
@@ -65,7 +65,7 @@ export class SpawnServer {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions = {}): Promise<SpawnServer> {
-    const context = { mark: options.mark === false ? undefined : ownerMark(), directory: currentDirectory(), encoded: new WeakMap<object, Uint8Array>() }
+    const context = { mark: options.mark === false ? undefined : makeMark(), directory: currentDirectory(), encoded: new WeakMap<object, Uint8Array>() }
     return new SpawnServer(await Connection.start(options), options, context)
   }
 

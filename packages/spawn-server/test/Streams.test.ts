@@ -283,6 +283,21 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     await r.ended
   })
 
+  it("a start that takes long and fails in the end", async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    const fifo = path.join(directory, "fifo")
+    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    const r = await run(get(), "/nonexistent", [], { stdin: { path: fifo, mode: "read" } })
+    expect(r.job.pending).toBe(true)
+    // Now the stage comes to its exec.
+    fs.closeSync(fs.openSync(fifo, "w"))
+    await expect(r.job.exited()).rejects.toMatchObject({ name: "SpawnFailure", step: "exec", code: "ENOENT" })
+    expect(await r.job.empty()).toBe(true)
+    expect(r.events.map((event) => event.type)).toEqual(["failed", "empty"])
+    await r.ended
+    fs.rmSync(directory, { recursive: true })
+  })
+
   it("a pipeline whose second stage does not start leaves nothing", async () => {
     const t = tag()
     await expect(
