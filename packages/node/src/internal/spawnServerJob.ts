@@ -70,7 +70,7 @@ export interface Events {
 }
 
 const output = (job: Job, pipe: number | undefined): Option.Option<OutputPipe> =>
-  pipe === undefined ? Option.none() : Option.some(new RawOutput(job.takeDescriptor(pipe)))
+  pipe === undefined ? Option.none() : Option.some(new RawOutput(job.reader(pipe)))
 
 const input = (job: Job, pipe: number | undefined): Option.Option<InputPipe> =>
   pipe === undefined ? Option.none() : Option.some(new SocketInput(job.writable(pipe)))

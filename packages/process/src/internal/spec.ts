@@ -201,8 +201,11 @@ const environment = (
   self: Spec,
   owner: Readonly<Record<string, string>>
 ): Either.Either<Readonly<Record<string, string>>, SpawnFailure> => {
+  const changes = Object.entries(self.env)
+  // As it is, so that an engine can know it again.
+  if (self.extendEnv && changes.length === 0) return Either.right(owner)
   const env: Record<string, string> = self.extendEnv ? { ...owner } : {}
-  for (const [name, value] of Object.entries(self.env)) {
+  for (const [name, value] of changes) {
     if (name === "" || /[=\0]/.test(name)) {
       return Either.left(invalid(`${show(name)} cannot name a variable; leave out "=" and NUL`))
     }
