@@ -94,13 +94,13 @@ describe("43: frames", () => {
 
   it("with a field out of its range", async () => {
     const frames = [
-      w.begin(Kind.Signal).u32(1).u32(1).u8(65).u8(0).end(),
-      w.begin(Kind.Signal).u32(1).u32(1).u8(1).u8(2).end(),
-      w.begin(Kind.Terminate).u32(1).u8(65).u32(0).end(),
+      w.begin(Kind.Signal).u32(1).u32(1).u8(65).u8(0).end().take(),
+      w.begin(Kind.Signal).u32(1).u32(1).u8(1).u8(2).end().take(),
+      w.begin(Kind.Terminate).u32(1).u8(65).u32(0).end().take(),
       // A second greeting, and kinds that only the server uses.
       hello,
-      w.begin(Kind.Welcome).u32(1).end(),
-      w.begin(Kind.Exit).u32(1).end()
+      w.begin(Kind.Welcome).u32(1).end().take(),
+      w.begin(Kind.Exit).u32(1).end().take()
     ]
     for (const frame of frames) {
       const { said, signal, status } = await feed(hello, frame)

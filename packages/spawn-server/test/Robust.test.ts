@@ -179,7 +179,7 @@ describe("lies from a supervisor", () => {
   const { get } = withServer()
   const w = new Writer()
   const frame = (kind: number, id: number, ...bytes: ReadonlyArray<number>): Buffer =>
-    w.begin(kind).u32(id).bytes(Uint8Array.from(bytes)).end()
+    w.begin(kind).u32(id).bytes(Uint8Array.from(bytes)).end().take()
   const many = Array.from({ length: 300 }, (_, i) => i & 255)
   const raw = (length: number, kind: number): Buffer => {
     const head = Buffer.alloc(8)
@@ -327,7 +327,7 @@ describe("used up", () => {
       if (kind === Kind.Pong) seen.push(body.u32())
     })
     socket.on("data", (chunk: Buffer) => frames.push(chunk))
-    socket.write(w.begin(Kind.Hello).u32(version).u32(1000).u32(250).u32(0).end())
+    socket.write(w.begin(Kind.Hello).u32(version).u32(1000).u32(250).u32(0).end().take())
     await until("welcome", () => welcomed)
     socket.pause()
     const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${child.pid}/status`, "latin1"))![1])
