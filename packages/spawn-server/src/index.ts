@@ -16,4 +16,3 @@ export type {
   Stdio
 } from "./Request.ts"
 export { SpawnServer } from "./SpawnServer.ts"
-
