@@ -9,8 +9,10 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { make } from "../src/internal/spawnServerJob.ts"
 
-const server = Effect.acquireRelease(Effect.promise(() => SpawnServer.start()), (self) =>
-  Effect.promise(() => self.close()))
+const server = Effect.acquireRelease(
+  Effect.promise(() => SpawnServer.start()),
+  (self) => Effect.promise(() => self.close())
+)
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-late-"))),

@@ -191,15 +191,12 @@ export class Job {
   /** As `readable`, to be pulled from, and faster: without a socket for a job that is over at once, with a pipe that grows. */
   reader(pipe: number): PipeReader {
     const fd = this.takeDescriptor(pipe)
-    const job = this
     return new PipeReader(fd, {
-      get hasExited() {
-        return job.hasExited
-      },
-      onExited: (listener) => job.#onExited.push(listener),
+      hasExited: () => this.hasExited,
+      onExited: (listener) => this.#onExited.push(listener),
       grow: (owned, bytes) => {
-        const end = job.#pipes.slice(0, pipe).filter((owner) => owner !== "none").length
-        return job.#server.grow(job, end, owned, bytes)
+        const end = this.#pipes.slice(0, pipe).filter((owner) => owner !== "none").length
+        return this.#server.grow(this, end, owned, bytes)
       }
     })
   }

@@ -52,7 +52,7 @@ export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer>
 
 /** What a reader needs of its job. */
 export interface Writers {
-  readonly hasExited: boolean
+  readonly hasExited: () => boolean
   /** Calls back once, when every stage has exited or the job is lost. */
   readonly onExited: (listener: () => void) => void
   /** Makes the pipe behind our descriptor larger; rejects where it cannot. */
@@ -143,7 +143,7 @@ export class PipeReader {
   }
 
   #begin(): void {
-    if (this.#writers.hasExited) return this.#readNow()
+    if (this.#writers.hasExited()) return this.#readNow()
     this.#state = "waiting"
     this.#timer = setTimeout(() => this.#flow(), patience)
     this.#writers.onExited(() => {
@@ -219,19 +219,20 @@ export class PipeReader {
       this.#keep(buffer.subarray(0, count))
       this.#buffer = none
     }
-    if (isFull && this.#mayGrow && ++this.#timesFull === fullBeforeGrowth) this.#grow()
+    if (isFull && this.#mayGrow && ++this.#timesFull === fullBeforeGrowth) void this.#grow()
     this.onReadable?.()
     this.#isPaused = this.#queued >= this.#highWater
     return !this.#isPaused
   }
 
-  #grow(): void {
+  async #grow(): Promise<void> {
     this.#mayGrow = false
-    this.#writers.grow(this.#fd, grownSize).then(() => {
+    try {
+      await this.#writers.grow(this.#fd, grownSize)
       this.#size = grownSize
-    }, () => {
+    } catch {
       // The allowance is spent, or the job is over: it works at any size.
-    })
+    }
   }
 
   #end(): void {

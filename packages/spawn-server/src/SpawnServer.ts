@@ -65,7 +65,11 @@ export class SpawnServer {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions = {}): Promise<SpawnServer> {
-    const context = { mark: options.mark === false ? undefined : makeMark(), directory: currentDirectory(), encoded: new WeakMap<object, Uint8Array>() }
+    const context = {
+      mark: options.mark === false ? undefined : makeMark(),
+      directory: currentDirectory(),
+      encoded: new WeakMap<object, Uint8Array>()
+    }
     return new SpawnServer(await Connection.start(options), options, context)
   }
 
@@ -218,7 +222,14 @@ export class SpawnServer {
         return this.#onPipes(pending, body)
       case Kind.Started: {
         if (pending.failure !== undefined) return
-        const job = new Job(this, pending.id, readStarted(body), pending.descriptors ?? [], pending.pipes, pending.graceMs)
+        const job = new Job(
+          this,
+          pending.id,
+          readStarted(body),
+          pending.descriptors ?? [],
+          pending.pipes,
+          pending.graceMs
+        )
         this.#pending.delete(pending.id)
         this.#jobs.set(pending.id, job)
         return pending.resolve(job)

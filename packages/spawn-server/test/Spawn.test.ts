@@ -4,7 +4,19 @@ import * as path from "node:path"
 import { spawnSync } from "node:child_process"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { command, ownEnvironment, SpawnServer } from "../src/index.ts"
-import { atRest, descriptorCount, exited, exitOf, isRoot, release, run, sh, signal, tag, withServer } from "./support.ts"
+import {
+  atRest,
+  descriptorCount,
+  exited,
+  exitOf,
+  isRoot,
+  release,
+  run,
+  sh,
+  signal,
+  tag,
+  withServer
+} from "./support.ts"
 
 const { get } = withServer()
 let directory = ""

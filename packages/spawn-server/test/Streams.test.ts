@@ -3,7 +3,21 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { describe, expect, it } from "vitest"
 import { command, type Job, type PipeReader, type RequestFailure, type SpawnRequest } from "../src/index.ts"
-import { childrenOf, exited, exitOf, grace, having, killed, release, run, sh, slack, tag, until, withServer } from "./support.ts"
+import {
+  childrenOf,
+  exited,
+  exitOf,
+  grace,
+  having,
+  killed,
+  release,
+  run,
+  sh,
+  slack,
+  tag,
+  until,
+  withServer
+} from "./support.ts"
 
 const collect = (stream: NodeJS.ReadableStream): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
@@ -86,7 +100,13 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
       const job = await get().spawn(command("sh", ["-c", script]))
       return [job.reader(0), job.reader(1)]
     }
-    for (const script of ["echo out; echo err >&2", "echo out; sleep .05; echo err >&2", "(sleep .05; echo err >&2) & echo out"]) {
+    for (
+      const script of [
+        "echo out; echo err >&2",
+        "echo out; sleep .05; echo err >&2",
+        "(sleep .05; echo err >&2) & echo out"
+      ]
+    ) {
       expect(await Promise.all((await readers(script)).map(drain))).toEqual(["out\n", "err\n"])
     }
     const job = await get().spawn(command("sh", ["-c", "echo out; echo err >&2"]))
