@@ -107,6 +107,7 @@ describe.each([["with a cgroup", true], ["without a cgroup", false]] as const)("
     // Without its environment it has no mark: only the cgroup knows it.
     const r = await sh(get(), `env -i setsid sleep ${t} & (trap "" TERM; exec sleep ${t}) & exec sleep ${t}`)
     await alive(t, 3)
+    await until("all sleep", () => having(`sleep\0${t}`).length === 3)
     const unmarked = having(t).filter((pid) => fs.readFileSync(`/proc/${pid}/environ`).length === 0)
     const had = hasCgroup()
     expect(unmarked.length).toBe(1)
@@ -185,7 +186,7 @@ describe("while orphans are swept", () => {
     const uid = 55_000 + (process.pid % 1000)
     const bomb = await run(get(), fixture("bomb"), [t, "setsid"], {
       user: { uid, gid: uid },
-      limits: [{ resource: "processes", soft: 150, hard: 150 }],
+      limits: [{ resource: "processes", soft: 200, hard: 200 }],
       stdout: "ignore",
       stderr: "ignore"
     })
