@@ -32,12 +32,3 @@ export const canMake = (): boolean => {
   fs.rmdirSync(directory)
   return can
 }
-
-/** Those that a server with this pid has made. */
-export const of = (server: number): ReadonlyArray<string> => {
-  const parent = own()
-  if (parent === undefined) return []
-  return fs.readdirSync(parent).filter((name) => name.startsWith(`effect-process-${server}-`)).map((name) =>
-    path.join(parent, name)
-  )
-}
