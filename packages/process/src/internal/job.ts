@@ -41,10 +41,18 @@ export const spawn = <E, R>(
   engine: Engine,
   command: Command<E, R>
 ): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
-  Effect.map(
-    Effect.acquireRelease(acquire(engine, command), (job) => job.release),
-    (job) => job.handle
-  )
+  Effect.map(Effect.acquireRelease(acquire(engine, command), (job) => job.release), (job) => job.handle)
+
+const exits = new WeakMap<Process<unknown>, unknown>()
+
+/**
+ * The exit of a process of ours, which can be listened to without a fiber that waits. Says nothing of unread output.
+ *
+ * @internal
+ */
+export const exitOf = <E>(process: Process<E>): Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined =>
+  // Set by the handle, with the type of its own errors.
+  exits.get(process) as Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined
 
 const acquire = <E, R>(
   engine: Engine,
@@ -401,7 +409,7 @@ class Job<E> {
     const { running } = this
     const exit = this.awaitExit
     const toJSON = () => ({ _id: "Process", pid: running.pid, command: this.name })
-    return {
+    const handle: Process<E> = {
       pid: running.pid,
       processGroupId: running.processGroupId,
       stdin: this.stdin.sink,
@@ -431,5 +439,7 @@ class Job<E> {
       toString: () => `Process(${running.pid}, ${this.name})`,
       [NodeInspectSymbol]: toJSON
     }
+    exits.set(handle, this.exit)
+    return handle
   }
 }

@@ -27,14 +27,17 @@ export class Once<A, E = never> {
     this.waiting.clear()
   }
 
+  /** Calls back once it has happened, at once where it has. Returns what takes that back. */
+  onDone(listener: (exit: Exit.Exit<A, E>) => void): () => void {
+    if (this.result === undefined) this.waiting.add(listener)
+    else listener(this.result)
+    return () => this.waiting.delete(listener)
+  }
+
   readonly await: Effect.Effect<A, E> = Effect.suspend(() =>
     this.result ?? Effect.async<A, E>((resume) => {
-      // It may have happened between the look and the wait.
-      if (this.result !== undefined) return resume(this.result)
-      this.waiting.add(resume)
-      return Effect.sync(() => {
-        this.waiting.delete(resume)
-      })
+      const forget = this.onDone(resume)
+      return Effect.sync(forget)
     })
   )
 

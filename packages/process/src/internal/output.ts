@@ -10,16 +10,12 @@ import type { Tail } from "./text.ts"
 const outputs = new WeakMap<Stream.Stream<Uint8Array, OutputError>, Output>()
 
 /**
- * As `Stream.runForEach`. An output of ours is read without the machinery of a Stream, which would be a third of the whole time
- * of a short command.
+ * The output behind a stream of ours: read without the machinery of a Stream, which would be a third of the whole time of a
+ * short command.
  *
  * @internal
  */
-export const readEach = (
-  stream: Stream.Stream<Uint8Array, OutputError>,
-  push: (bytes: Uint8Array) => void
-): Effect.Effect<void, OutputError> =>
-  outputs.get(stream)?.readEach(push) ?? Stream.runForEach(stream, (bytes) => Effect.sync(() => push(bytes)))
+export const outputOf = (stream: Stream.Stream<Uint8Array, OutputError>): Output | undefined => outputs.get(stream)
 
 /**
  * An output of a job: read once, its end kept for error messages, cut when nobody can write it any more.
@@ -85,14 +81,21 @@ export class Output {
 
   readonly stream: Stream.Stream<Uint8Array, OutputError> = Stream.suspend(() => this.make())
 
-  readEach(push: (bytes: Uint8Array) => void): Effect.Effect<void, OutputError> {
-    const rest = (pipe: OutputPipe): Effect.Effect<void, OutputError> =>
-      Effect.flatMap(this.next(pipe), (bytes) => {
-        if (bytes === undefined) return Effect.void
+  /** As `Stream.runForEach` on `stream`, without a fiber that waits. */
+  drain(push: (bytes: Uint8Array) => void, done: (failure: OutputError | undefined) => void): void {
+    if (Option.isNone(this.pipe)) return done(this.error("NotPiped"))
+    if (this.used) return done(this.error("AlreadyUsed"))
+    this.used = true
+    this.pipe.value.drain(
+      (bytes) => {
+        this.tail.push(bytes)
         push(bytes)
-        return rest(pipe)
-      })
-    return Effect.flatMap(this.claim, (pipe) => Effect.ensuring(rest(pipe), this.close))
+      },
+      (failure) => {
+        this.end.done(Exit.void)
+        done(failure && this.error("Io", failure.errno))
+      }
+    )
   }
 
   get isUnread(): boolean {

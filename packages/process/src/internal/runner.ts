@@ -30,9 +30,9 @@ import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { bounds } from "./bounds.ts"
 import { map, name, specOf } from "./command.ts"
-import { fork, raceFirst } from "./job.ts"
+import { exitOf, fork, raceFirst } from "./job.ts"
 import { Once } from "./once.ts"
-import { readEach } from "./output.ts"
+import { outputOf } from "./output.ts"
 import { secretsOf } from "./spec.ts"
 import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
 
@@ -171,30 +171,51 @@ const resultOf = ({ exit, leaked, run }: Collected): CommandResult => {
   })
 }
 
-type Readers = Array<Fiber.RuntimeFiber<unknown, unknown>>
+/** What reads a process beyond its scope: what it prints while it ends is still read. Fibers only where it is not ours. */
+class Readers {
+  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
-/** A scope for a job, and fibers that outlive it but not the run. */
-const withReaders = <A, E, R>(
-  use: (fibers: Readers) => Effect.Effect<A, E, R | Scope.Scope>
-): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-  Effect.suspend(() => {
-    const fibers: Readers = []
-    const left = Effect.suspend(() =>
-      Effect.forEach(fibers.filter((fiber) => fiber.unsafePoll() === null), Fiber.interruptFork, { discard: true })
-    )
-    return Effect.ensuring(Effect.scoped(use(fibers)), left)
-  })
+  drain(
+    stream: Stream.Stream<Uint8Array, OutputError>,
+    push: (bytes: Uint8Array) => void,
+    done: (failure: OutputError | undefined) => void
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const output = outputOf(stream)
+      if (output !== undefined) return Effect.succeed(output.drain(push, done))
+      const reader = Stream.runForEach(stream, (bytes) => Effect.sync(() => push(bytes)))
+      return this.fork(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
+    })
+  }
 
-/**
- * Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status.
- *
- * @internal
- */
-export const collect = <E, R>(
+  listen<E>(
+    process: Process<E>,
+    listener: (exit: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost>) => void
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const exit = exitOf(process)
+      if (exit === undefined) return this.fork(Effect.map(Effect.exit(process.exit), listener))
+      exit.onDone(listener)
+      return Effect.void
+    })
+  }
+
+  private fork(effect: Effect.Effect<unknown>): Effect.Effect<void> {
+    return Effect.map(fork(effect), (fiber) => void this.fibers.push(fiber))
+  }
+
+  readonly end: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
+  )
+}
+
+/** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
+const collect = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
-  withReaders((fibers) => Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function*() {
+    const readers = yield* Effect.acquireRelease(Effect.sync(() => new Readers()), (self) => self.end)
     const spec = specOf(self)
     const spawner = yield* ProcessSpawner
     const started = spawner.clock.unsafeCurrentTimeMillis()
@@ -211,19 +232,15 @@ export const collect = <E, R>(
     for (const stream of streamNames) {
       if (spec[stream] !== "pipe") continue
       reading++
-      const reader = readEach(process[stream], (chunk) => {
+      yield* readers.drain(process[stream], (chunk) => {
         if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
+      }, (error) => {
+        if (error !== undefined) fail(error)
+        else if (--reading === 0) read.done(Exit.void)
       })
-      // Beyond the scope of the job: what it prints while it ends is still read. They end with its pipes.
-      fibers.push(
-        yield* fork(Effect.match(reader, {
-          onFailure: fail,
-          onSuccess: () => --reading === 0 && read.done(Exit.void)
-        }))
-      )
     }
     if (reading === 0) read.done(Exit.void)
-    fibers.push(yield* fork(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
+    yield* readers.listen(process, (exit) => first.done(exit))
     const ended = yield* Effect.exit(first.await)
     const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
     // Of an output that failed, or that nobody wants more of, the end is not waited for.
@@ -262,7 +279,7 @@ const withOutput = <A>(
     : error
 
 /**
- * As `collect`, and fails when the status is not accepted.
+ * Runs a command, keeps what it prints on the streams that `capture` names, and fails when the status is not accepted.
  *
  * @internal
  */
