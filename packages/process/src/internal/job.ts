@@ -11,7 +11,6 @@ import * as Fiber from "effect/Fiber"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import {
   type Ended,
@@ -29,12 +28,14 @@ import type { Process } from "../Process.ts"
 import { combineUsage, noUsage } from "../ProcessInfo.ts"
 import { isSignal, type Signal } from "../Signal.ts"
 import { bounds } from "./bounds.ts"
-import { name as nameOf, specOf } from "./command.ts"
-import { Input } from "./input.ts"
+import { name as nameOf, specOf, stageName } from "./command.ts"
 import { Once } from "./once.ts"
-import { Output } from "./output.ts"
-import { resolve, secretsOf, show, type Spec } from "./spec.ts"
-import { scrub, Tail } from "./text.ts"
+import type { Output } from "./output.ts"
+import { make as makePlan, type Plan } from "./plan.ts"
+import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
+import { failedStage } from "./statuses.ts"
+import { JobStdio } from "./stdio.ts"
+import { scrub } from "./text.ts"
 
 /** @internal */
 export const spawn = <E, R>(
@@ -43,16 +44,22 @@ export const spawn = <E, R>(
 ): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
   Effect.map(Effect.acquireRelease(acquire(engine, command), (job) => job.release), (job) => job.handle)
 
-const exits = new WeakMap<Process<unknown>, unknown>()
+/** What runners know of a process of ours beyond its handle. @internal */
+export interface Internals<E> {
+  /** Says nothing of unread output, and can be listened to without a fiber that waits. */
+  readonly exit: Once<ExitStatus, E | TimedOut | SpawnServerLost>
+  /** Completes with the last output Sink. Who takes it is told of their failures. */
+  readonly sinks: Effect.Effect<void, E>
+  /** Of `stages`, the one that makes the job a failure. */
+  readonly failed: () => StageResult | undefined
+}
 
-/**
- * The exit of a process of ours, which can be listened to without a fiber that waits. Says nothing of unread output.
- *
- * @internal
- */
-export const exitOf = <E>(process: Process<E>): Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined =>
+const internals = new WeakMap<Process<unknown>, unknown>()
+
+/** @internal */
+export const internalsOf = <E>(process: Process<E>): Internals<E> | undefined =>
   // Set by the handle, with the type of its own errors.
-  exits.get(process) as Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined
+  internals.get(process) as Internals<E> | undefined
 
 const acquire = <E, R>(
   engine: Engine,
@@ -60,36 +67,30 @@ const acquire = <E, R>(
 ): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
   Effect.gen(function*() {
     const spec = specOf(command)
-    const name = nameOf(command)
-    const resolved = resolve(spec, yield* engine.environment)
+    const planned = makePlan(spec, yield* engine.environment)
     const started = engine.clock.unsafeCurrentTimeMillis()
-    const spawned = Either.isLeft(resolved) ? Effect.fail(resolved.left) : engine.spawn({
-      stages: [resolved.right],
-      killSignal: spec.killSignal,
-      gracePeriod: spec.gracePeriod,
-      timeout: spec.timeout
-    })
-    const running = yield* Effect.mapError(spawned, (failure) =>
-      failure._tag === "SpawnServerLost" ? failure : spawnError(failure, name, secretsOf(spec)))
-    const job = new Job<E>(engine, running, spec, name, started)
-    const stdin = spec.stdin
-    // `Command` carries the types of its stdin Stream; the untyped spec only keeps it.
-    yield* job.begin(typeof stdin === "object" ? stdin as Stream.Stream<Uint8Array | string, E, R> : undefined)
+    const failed = (failure: SpawnFailure | SpawnServerLost) =>
+      failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)
+    if (Either.isLeft(planned)) return yield* failed(planned.left)
+    const plan = planned.right
+    const { gracePeriod, killSignal, timeout } = settingsOf(spec)
+    const request = { stages: plan.stages, pipes: plan.pipes, killSignal, gracePeriod, timeout }
+    const running = yield* Effect.mapError(engine.spawn(request), failed)
+    const job = new Job<E>(engine, running, spec, plan, nameOf(command), started)
+    yield* job.begin<R>()
     return job
   })
 
-const spawnError = (failure: SpawnFailure, command: string, secrets: ReadonlyArray<string>): SpawnError => {
-  const { detail, errno, path, reason, stage } = failure
-  // The program itself may be redacted, and is then the path that was not found.
-  return new SpawnError({
-    command,
+const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure, spec: Spec): SpawnError =>
+  new SpawnError({
+    command: stageName(spec.stages[index ?? 0] ?? spec.stages[0]),
     reason,
     stage,
     errno,
-    path: path === undefined ? undefined : scrub(path, secrets),
+    // The program itself may be redacted, and is then the path that was not found.
+    path: path === undefined ? undefined : scrub(path, secretsOf(spec)),
     detail
   })
-}
 
 /**
  * Forks what must neither end with its caller nor inherit that the caller cannot be interrupted.
@@ -113,23 +114,15 @@ export const raceFirst = <A, E, B, E2>(
 const isUnkillable = (cause: Cause.Cause<unknown>): boolean =>
   Option.exists(Cause.failureOption(cause), (error) => error instanceof Unkillable)
 
-/** Of the last stage that failed, else of the last stage. */
-const resultOf = (exits: ReadonlyArray<StageExit>): ExitStatus => {
-  const failed = exits.findLast(({ exit }) => !(isExited(exit) && exit.code === 0)) ?? exits.at(-1)
-  if (failed === undefined) throw new Error("an engine reported a job without stages")
-  return failed.exit
-}
-
 class Job<E> {
   private readonly engine: Engine
   private readonly running: EngineJob
   private readonly spec: Spec
+  private readonly settings: ReturnType<typeof settingsOf>
   private readonly name: string
   private readonly secrets: ReadonlyArray<string>
   private readonly started: number
-  private readonly stdin: Input
-  private readonly stdout: Output
-  private readonly stderr: Output
+  private readonly stdio: JobStdio<E>
   private readonly exits = new Once<ReadonlyArray<StageExit>, SpawnServerLost>()
   private readonly exit = new Once<ExitStatus, E | TimedOut | SpawnServerLost>()
   private readonly empty = new Once<void, Unkillable | SpawnServerLost>()
@@ -140,27 +133,21 @@ class Job<E> {
   /** What `exit` fails with once everything has exited. */
   private failure: (() => Cause.Cause<E | TimedOut>) | undefined
   private deadline: number
-  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+  private deadlineWatch: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private readonly warned = new Set<Output>()
+  private sinksAwaited = false
 
-  constructor(
-    engine: Engine,
-    running: EngineJob,
-    spec: Spec,
-    name: string,
-    started: number
-  ) {
-    const secrets = secretsOf(spec)
-    this.secrets = secrets
+  constructor(engine: Engine, running: EngineJob, spec: Spec, plan: Plan, name: string, started: number) {
+    this.secrets = secretsOf(spec)
+    this.settings = settingsOf(spec)
     this.engine = engine
     this.running = running
     this.spec = spec
     this.name = name
     this.started = started
-    this.deadline = spec.timeout === undefined ? Infinity : started + Duration.toMillis(spec.timeout)
-    this.stdin = new Input(name, running.stdin, Effect.suspend(() => this.endBecause(undefined)))
-    this.stdout = new Output(name, "stdout", running.stdout, new Tail(secrets))
-    this.stderr = new Output(name, "stderr", running.stderr, new Tail(secrets))
+    const { timeout } = this.settings
+    this.deadline = timeout === undefined ? Infinity : started + Duration.toMillis(timeout)
+    this.stdio = new JobStdio(name, plan, running, this.secrets, (cause) => this.endBecause(cause && (() => cause)))
   }
 
   /** On the engine's clock, as everything timed here is. */
@@ -177,11 +164,11 @@ class Job<E> {
     return this.engine.clock.unsafeCurrentTimeMillis()
   }
 
-  begin<R>(input: Stream.Stream<Uint8Array | string, E, R> | undefined): Effect.Effect<void, never, R> {
+  begin<R>(): Effect.Effect<void, never, R> {
     return Effect.gen(this, function*() {
       yield* fork(this.life)
-      if (input !== undefined) this.fibers.push(yield* fork(this.feed(input)))
-      if (this.deadline < Infinity) this.fibers.push(yield* fork(this.watchDeadline))
+      yield* this.stdio.begin<R>(fork)
+      if (this.deadline < Infinity) this.deadlineWatch = yield* fork(this.watchDeadline)
     })
   }
 
@@ -194,7 +181,7 @@ class Job<E> {
       this.exit.done(
         Exit.isSuccess(exits) && this.failure !== undefined
           ? Exit.failCause(this.failure())
-          : Exit.map(exits, resultOf)
+          : Exit.map(exits, () => this.lastStatus())
       )
       return Effect.flatMap(Effect.exit(this.running.empty), (empty) => this.emptied(empty))
     })
@@ -204,22 +191,29 @@ class Job<E> {
   private emptied(empty: Exit.Exit<void, Unkillable | SpawnServerLost>): Effect.Effect<void> {
     return Effect.gen(this, function*() {
       if (this.empty.isDone) return
+      const { stdio } = this
       this.empty.done(empty)
-      for (const fiber of this.fibers) yield* Fiber.interruptFork(fiber)
+      if (this.deadlineWatch !== undefined) yield* Fiber.interruptFork(this.deadlineWatch)
+      yield* stdio.interruptFeeds
       // What could not be killed may still take an end of file for the end of a complete input.
-      if (Exit.isSuccess(empty) || !isUnkillable(empty.cause)) yield* this.stdin.close
-      const { stderr, stdout } = this
-      if (!stdout.end.isDone || !stderr.end.isDone) {
-        yield* this.within(Effect.zipRight(stdout.end.await, stderr.end.await), bounds.drain)
-      }
-      yield* Effect.zipRight(this.stdout.cut, this.stderr.cut)
+      if (Exit.isSuccess(empty) || !isUnkillable(empty.cause)) yield* stdio.closeInputs
+      if (stdio.hasEnded) return
+      yield* this.within(stdio.ended, bounds.drain)
+      yield* stdio.cut
     })
   }
 
-  private feed<R>(input: Stream.Stream<Uint8Array | string, E, R>): Effect.Effect<void, never, R> {
-    return this.stdin.feed(input).pipe(
-      Effect.catchAllCause((cause) => this.endBecause(() => cause))
-    )
+  /** The stage that makes the job a failure. */
+  private get failedStage(): number | undefined {
+    return failedStage(this.spec.stages, this.stageExits, (stage) => this.stdio.wasAbandoned(stage))
+  }
+
+  /** Of the last stage that failed, else of the last stage. */
+  private lastStatus(): ExitStatus {
+    const failed = this.failedStage
+    const last = failed === undefined ? this.stageExits.at(-1) : this.stageExits[failed]
+    if (last === undefined) throw new Error("an engine reported a job without stages")
+    return last.exit
   }
 
   private get watchDeadline(): Effect.Effect<void> {
@@ -231,7 +225,7 @@ class Job<E> {
       })
     return Effect.flatMap(reached, () => {
       const after = Duration.millis(this.deadline - this.started)
-      return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.lastStatus), after })))
+      return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.statusSoFar), after })))
     })
   }
 
@@ -259,9 +253,9 @@ class Job<E> {
     // An interrupt half-way would leave a termination that never begins, and the release waits for it.
     return Effect.uninterruptibleMask((restore) => {
       if (this.empty.isDone) return restore(this.status)
-      const signal = isSignal(options?.signal) ? options.signal : this.spec.killSignal
+      const signal = isSignal(options?.signal) ? options.signal : this.settings.killSignal
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
-      const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.spec.gracePeriod)
+      const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.settings.gracePeriod)
       const timer = fork(raceFirst(
         this.empty.settled,
         Effect.map(this.sleep(grace), () => this.escalation.done(Exit.void))
@@ -295,7 +289,7 @@ class Job<E> {
 
   /** How an ended job ended. */
   private get status(): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
-    return Effect.zipRight(this.empty.await, Effect.map(this.exits.await, resultOf))
+    return Effect.zipRight(this.empty.await, Effect.map(this.exits.await, () => this.lastStatus()))
   }
 
   private get unkillable(): Effect.Effect<Unkillable> {
@@ -317,27 +311,43 @@ class Job<E> {
           Effect.catchTag("SpawnServerLost", () => Effect.void)
         )
       }
-      // Not before: until the job has gone, an end of file on its stdin would say that the input was complete.
-      yield* this.stdin.close
-      yield* Effect.zipRight(this.stdout.close, this.stderr.close)
-      if (this.fibers.length > 0) {
-        yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
-        // The finalizers of the user's Stream are waited for, but not for ever. Forked, for here nothing is interruptible.
-        yield* Effect.flatMap(
-          fork(raceFirst(Effect.forEach(this.fibers, Fiber.await), this.sleep(bounds.drain))),
-          Fiber.await
-        )
+      yield* this.stdio.interruptFeeds
+      yield* this.stdio.closeInputs
+      yield* this.endSinks
+      yield* this.stdio.closeOutputs
+    })
+  }
+
+  /** Forked, for in a release nothing is interruptible. */
+  private get endSinks(): Effect.Effect<void> {
+    const { stdio } = this
+    return Effect.gen(this, function*() {
+      if (stdio.isRunning) {
+        // A Sink takes what is left, and the finalizers of the user's Streams are waited for, but neither for ever.
+        yield* Effect.flatMap(fork(this.within(stdio.runningSinks, bounds.drain)), Fiber.await)
+        yield* Effect.flatMap(fork(this.within(stdio.interruptAll, bounds.drain)), Fiber.await)
+      }
+      const sinks = stdio.sinks.exit
+      if (this.sinksAwaited || sinks === undefined || Exit.isSuccess(sinks)) return
+      // Who awaited the exit has had it already.
+      if (this.exit.exit !== undefined && Exit.isSuccess(this.exit.exit)) {
+        yield* Effect.logError(`${this.name}: an output Sink failed: ${scrub(Cause.pretty(sinks.cause), this.secrets)}`)
       }
     })
   }
 
-  private get lastStatus(): ExitStatus | undefined {
-    return this.stageExits.length === 0 ? undefined : resultOf(this.stageExits)
+  private get statusSoFar(): ExitStatus | undefined {
+    return this.stageExits.length === 0 ? undefined : this.lastStatus()
   }
 
   private get stageResults(): ReadonlyArray<StageResult> {
-    const stderrTail = this.stderr.tail.text()
-    return this.stageExits.map((stage) => ({ command: this.name, ...stage, stderrTail }))
+    return this.stageExits.map(({ exit, pid, usage }, i) => ({
+      command: stageName(this.spec.stages[i] ?? this.spec.stages[0]),
+      pid,
+      exit,
+      usage,
+      stderrTail: this.stdio.stderrTailOf(i)
+    }))
   }
 
   private ended<Exit>(exit: Exit): Ended<Exit> {
@@ -346,8 +356,8 @@ class Job<E> {
       exit,
       stages: this.stageResults,
       duration: this.duration ?? Duration.millis(this.now() - this.started),
-      stdoutTail: this.stdout.tail.text(),
-      stderrTail: this.stderr.tail.text(),
+      stdoutTail: this.stdio.stdout.tail.text(),
+      stderrTail: this.stdio.stderr.tail.text(),
       stdout: new Uint8Array(0)
     }
   }
@@ -355,11 +365,11 @@ class Job<E> {
   /** Waits for the exit, and says so when the wait may be for a reader that nobody is. */
   private get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
     return Effect.suspend(() => {
-      const unread = [this.stdout, this.stderr].filter((output) => output.isUnread)
+      const unread = [this.stdio.stdout, this.stdio.stderr].filter((output) => output.isUnread)
       if (unread.length === 0) return this.exit.await
       const warn = Effect.forEach(unread, (output) =>
-        Effect.flatMap(output.holdsUnreadData, (holds) => {
-          if (!holds || this.warned.has(output)) return Effect.void
+        Effect.suspend(() => {
+          if (!output.holdsUnreadData || this.warned.has(output)) return Effect.void
           this.warned.add(output)
           return Effect.logWarning(
             `${this.name}: ${output.name} holds data that nobody reads, which may keep the process from exiting; ` +
@@ -398,7 +408,7 @@ class Job<E> {
       if (this.empty.isDone) {
         return yield* new ProcessGone({ command: this.name, pids: [this.running.pid], state: "the job has ended" })
       }
-      if (this.spec.timeout === undefined) return
+      if (this.settings.timeout === undefined) return
       const by = Option.getOrElse(Duration.decodeUnknown(input), () => Duration.zero)
       this.deadline += Duration.toMillis(by)
       yield* this.running.extendDeadline(by)
@@ -412,9 +422,9 @@ class Job<E> {
     const handle: Process<E> = {
       pid: running.pid,
       processGroupId: running.processGroupId,
-      stdin: this.stdin.sink,
-      stdout: this.stdout.stream,
-      stderr: this.stderr.stream,
+      stdin: this.stdio.stdin.sink,
+      stdout: this.stdio.stdout.stream,
+      stderr: this.stdio.stderr.stream,
       exit,
       stages: Effect.map(this.exits.await, () => this.stageResults),
       exitCode: Effect.flatMap(exit, (status) =>
@@ -439,7 +449,18 @@ class Job<E> {
       toString: () => `Process(${running.pid}, ${this.name})`,
       [NodeInspectSymbol]: toJSON
     }
-    exits.set(handle, this.exit)
+    const own: Internals<E> = {
+      exit: this.exit,
+      sinks: Effect.suspend(() => {
+        this.sinksAwaited = true
+        return this.stdio.sinks.await
+      }),
+      failed: () => {
+        const stage = this.failedStage
+        return stage === undefined ? undefined : this.stageResults[stage]
+      }
+    }
+    internals.set(handle, own)
     return handle
   }
 }

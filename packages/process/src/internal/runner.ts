@@ -24,16 +24,17 @@ import {
 } from "../CommandError.ts"
 import { type CommandResult, make as makeResult, type StageResult } from "../CommandResult.ts"
 import type { CommandEvent } from "../CommandRunner.ts"
-import { type ExitStatus, isExited, type Killed } from "../ExitStatus.ts"
+import { type ExitStatus, isExited } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { bounds } from "./bounds.ts"
 import { map, name, specOf } from "./command.ts"
-import { exitOf, fork, raceFirst } from "./job.ts"
+import { fork, internalsOf, raceFirst } from "./job.ts"
 import { Once } from "./once.ts"
 import { outputOf } from "./output.ts"
-import { secretsOf } from "./spec.ts"
+import { lastOf, secretsOf, setStdin, settingsOf } from "./spec.ts"
+import { isAccepted } from "./statuses.ts"
 import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
 
 type StreamName = "stdout" | "stderr"
@@ -43,12 +44,10 @@ type Spawner = Context.Tag.Service<ProcessSpawner>
 
 /** Nobody is there to write a runner's stdin, so a pipe would only keep the child waiting. */
 const withStdin = <E, R>(self: Command<E, R>): Command<E, R> =>
-  map(self, (spec) => spec.stdin === undefined || spec.stdin === "pipe" ? { ...spec, stdin: "ignore" } : spec)
-
-const isAccepted = (self: Command<unknown, unknown>, exit: ExitStatus): boolean => {
-  const { accepted } = specOf(self)
-  return accepted === "any" || (isExited(exit) && accepted.includes(exit.code))
-}
+  map(self, (spec) => {
+    const { stdin } = spec.stages[0]
+    return stdin === undefined || stdin === "pipe" ? setStdin(spec, "ignore") : spec
+  })
 
 /** Reads one stream of a process to its end: all of it up to a limit, or only the tail. */
 class Collector {
@@ -85,7 +84,8 @@ type Collectors = { readonly [name in StreamName]: Collector }
 const collectors = (self: Command<unknown, unknown>, capture: ReadonlyArray<StreamName>): Collectors => {
   const spec = specOf(self)
   const secrets = secretsOf(spec)
-  const make = (stream: StreamName) => new Collector(capture.includes(stream) ? spec.maxOutput : 0, secrets)
+  const { maxOutput } = settingsOf(spec)
+  const make = (stream: StreamName) => new Collector(capture.includes(stream) ? maxOutput : 0, secrets)
   return { stdout: make("stdout"), stderr: make("stderr") }
 }
 
@@ -135,15 +135,17 @@ const endedAs = <Exit>(
   stdout: run.outputs.stdout.bytes()
 })
 
+/** A failing stage speaks for itself. */
 const failureOf = (
   self: Command<unknown, unknown>,
-  exit: ExitStatus,
+  { command, exit, stderrTail }: StageResult,
   run: Run
-): Effect.Effect<never, NonZeroExit | Signaled> =>
-  isExited(exit) ? new NonZeroExit({ ...endedAs(self, exit, run), exitCode: exit.code }) : signaled(self, exit, run)
-
-const signaled = (self: Command<unknown, unknown>, exit: Killed, run: Run): Signaled =>
-  new Signaled({ ...endedAs(self, exit, run), signal: exit.signal, coreDumped: exit.coreDumped })
+): Effect.Effect<never, NonZeroExit | Signaled> => {
+  const ended = { ...endedAs(self, exit, run), command, stderrTail }
+  return isExited(exit)
+    ? new NonZeroExit({ ...ended, exitCode: exit.code })
+    : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped })
+}
 
 interface Run {
   readonly stages: ReadonlyArray<StageResult>
@@ -153,6 +155,8 @@ interface Run {
 
 interface Collected {
   readonly exit: ExitStatus
+  /** The stage whose status is not accepted. */
+  readonly failed: StageResult | undefined
   readonly run: Run
   readonly leaked: ReadonlyArray<ProcessInfo>
 }
@@ -193,7 +197,7 @@ class Readers {
     listener: (exit: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost>) => void
   ): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const exit = exitOf(process)
+      const exit = internalsOf(process)?.exit
       if (exit === undefined) return this.fork(Effect.map(Effect.exit(process.exit), listener))
       exit.onDone(listener)
       return Effect.void
@@ -209,6 +213,22 @@ class Readers {
   )
 }
 
+/** Sinks have taken all there is, at their own pace. */
+const afterSinks = <A, E>(process: Process<E>, exit: Exit.Exit<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
+  Effect.map(Effect.exit(internalsOf(process)?.sinks ?? Effect.void), (sinks) => Exit.zipRight(sinks, exit))
+
+/** The stage whose status is not accepted; of a process that is not ours, by the status alone. */
+const failedOf = (
+  self: Command<unknown, unknown>,
+  process: Process<unknown>,
+  exit: ExitStatus,
+  stages: ReadonlyArray<StageResult>
+): StageResult | undefined => {
+  const own = internalsOf(process)
+  if (own !== undefined) return own.failed()
+  return isAccepted(lastOf(specOf(self).stages), exit) ? undefined : stages.at(-1)
+}
+
 /** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
 const collect = <E, R>(
   self: Command<E, R>,
@@ -216,7 +236,6 @@ const collect = <E, R>(
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
   Effect.scoped(Effect.gen(function*() {
     const readers = yield* Effect.acquireRelease(Effect.sync(() => new Readers()), (self) => self.end)
-    const spec = specOf(self)
     const spawner = yield* ProcessSpawner
     const started = spawner.clock.unsafeCurrentTimeMillis()
     const process = yield* spawner.spawn(withStdin(self))
@@ -228,18 +247,15 @@ const collect = <E, R>(
       problem ??= Exit.fail(error)
       first.done(problem)
     }
-    let reading = 0
+    let reading = streamNames.length
     for (const stream of streamNames) {
-      if (spec[stream] !== "pipe") continue
-      reading++
       yield* readers.drain(process[stream], (chunk) => {
         if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
       }, (error) => {
-        if (error !== undefined) fail(error)
+        if (error !== undefined && error.reason !== "NotPiped") fail(error)
         else if (--reading === 0) read.done(Exit.void)
       })
     }
-    if (reading === 0) read.done(Exit.void)
     yield* readers.listen(process, (exit) => first.done(exit))
     const ended = yield* Effect.exit(first.await)
     const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
@@ -249,15 +265,17 @@ const collect = <E, R>(
     // What could not be killed has no status to wait for.
     const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
     const run = { stages, duration, outputs }
-    // The bytes that were too many may have come with the exit.
-    const exit = Exit.isSuccess(ended) ? problem ?? ended : ended
-    if (Exit.isSuccess(exit)) return { exit: exit.value, run, leaked }
+    // The bytes that were too many may have come with the exit, and what a Sink does with the last ones comes later.
+    const exit = Exit.isSuccess(ended) ? problem ?? (yield* afterSinks(process, ended)) : ended
+    if (Exit.isSuccess(exit)) {
+      return { exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked }
+    }
     const last = run.stages.at(-1)?.exit
     return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
       if (error instanceof Exceeded) {
         return new OutputLimitExceeded({
           ...endedAs(self, last, run),
-          limit: spec.maxOutput,
+          limit: settingsOf(specOf(self)).maxOutput,
           stream: error.stream
         })
       }
@@ -290,9 +308,9 @@ export const collectAccepted = <E, R>(
   Effect.flatMap(
     collect(self, capture),
     (collected) =>
-      isAccepted(self, collected.exit)
+      collected.failed === undefined
         ? Effect.succeed(resultOf(collected))
-        : failureOf(self, collected.exit, collected.run)
+        : failureOf(self, collected.failed, collected.run)
   )
 
 /** As `collect` of nothing: the output is dropped, so it cannot be too much. */
@@ -305,10 +323,18 @@ const drain = <E, R>(self: Command<E, R>) =>
 
 /** @internal */
 export const exitCode = <E, R>(self: Command<E, R>) =>
-  Effect.flatMap(drain(self), ({ exit, run }) => isExited(exit) ? Effect.succeed(exit.code) : signaled(self, exit, run))
+  Effect.flatMap(drain(self), ({ exit, failed, run }) =>
+    isExited(exit)
+      ? Effect.succeed(exit.code)
+      : new Signaled({
+        ...endedAs(self, exit, run),
+        ...(failed && { command: failed.command, stderrTail: failed.stderrTail }),
+        signal: exit.signal,
+        coreDumped: exit.coreDumped
+      }))
 
 /** @internal */
-export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ exit }) => isAccepted(self, exit))
+export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ failed }) => failed === undefined)
 
 /** @internal */
 export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
@@ -331,6 +357,7 @@ interface Opened<E> {
 
 interface Ran {
   readonly status: ExitStatus
+  readonly failed: StageResult | undefined
   readonly run: Run
 }
 
@@ -339,7 +366,6 @@ const open = <E, R>(
   self: Command<E, R>
 ): Effect.Effect<Opened<E>, SpawnError | SpawnServerLost, Scope.Scope | ProcessSpawner | R> =>
   Effect.gen(function*() {
-    const spec = specOf(self)
     const spawner = yield* ProcessSpawner
     const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     const started = spawner.clock.unsafeCurrentTimeMillis()
@@ -348,9 +374,11 @@ const open = <E, R>(
     const read = new Once<void>()
     let reading = streamNames.length
     const output = (stream: StreamName) =>
-      (spec[stream] === "pipe" ? process[stream] : Stream.empty).pipe(
-        Stream.tap((chunk) => Effect.sync(() => outputs[stream].push(chunk))),
-        Stream.ensuring(Effect.sync(() => --reading === 0 && read.done(Exit.void)))
+      Stream.ensuring(
+        outputOf(process[stream])?.isPiped === false
+          ? Stream.empty
+          : Stream.tap(process[stream], (chunk) => Effect.sync(() => outputs[stream].push(chunk))),
+        Effect.sync(() => --reading === 0 && read.done(Exit.void))
       )
     const ending = yield* Effect.gen(function*() {
       // `exit` itself would warn of output that a slow consumer has yet to take.
@@ -359,11 +387,14 @@ const open = <E, R>(
       const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
       const { exited } = yield* finish(spawner, process, read)
       const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-      return { exit, run: { stages, duration, outputs } }
+      const run = { stages, duration, outputs }
+      if (Exit.isFailure(exit)) return { exit, failed: undefined, run }
+      const after = yield* afterSinks(process, exit)
+      return { exit: after, failed: failedOf(self, process, exit.value, stages), run }
     }).pipe(Effect.interruptible, Effect.forkIn(readers))
-    const exit = Effect.flatMap(Fiber.join(ending), ({ exit, run }) =>
+    const exit = Effect.flatMap(Fiber.join(ending), ({ exit, failed, run }) =>
       Exit.match(exit, {
-        onSuccess: (status) => Effect.succeed({ status, run }),
+        onSuccess: (status) => Effect.succeed({ status, failed, run }),
         onFailure: (cause) =>
           Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
       }))
@@ -382,8 +413,8 @@ export const stream = <E, R, A>(
   Stream.unwrapScoped(Effect.gen(function*() {
     const { exit, output, readers } = yield* open(self)
     yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
-    const judge = Effect.flatMap(exit, ({ run, status }) =>
-      isAccepted(self, status) ? Effect.void : failureOf(self, status, run))
+    const judge = Effect.flatMap(exit, ({ failed, run }) =>
+      failed === undefined ? Effect.void : failureOf(self, failed, run))
     return Stream.concat(decode(output("stdout")), Stream.execute(judge))
   }))
 
