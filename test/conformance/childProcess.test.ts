@@ -18,7 +18,8 @@ const subject: Subject = {
     ownerDeath: "watchdog",
     deadline: "event-loop",
     statuses: "node",
-    usage: "sampled"
+    usage: "sampled",
+    backstop: "none"
   }
 }
 

@@ -8,12 +8,14 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
+import * as cgroups from "../support/cgroups.ts"
 import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
 import { hygiene } from "./hygiene.ts"
 import { ownerScenarios } from "./owner.ts"
 import { spawnErrors } from "./spawnErrors.ts"
 import { streams } from "./streams.ts"
+import { terminal } from "./terminal.ts"
 import { tree } from "./tree.ts"
 
 const subject: Subject = {
@@ -25,7 +27,8 @@ const subject: Subject = {
     ownerDeath: "supervisor",
     deadline: "external",
     statuses: "exact",
-    usage: "exact"
+    usage: "exact",
+    backstop: cgroups.canMake() ? "cgroup" : "none"
   }
 }
 
@@ -35,6 +38,7 @@ describe("owner", () => ownerScenarios(suite(subject)))
 describe("streams", () => streams(suite(subject)))
 describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
 describe("hygiene and load", () => hygiene(suite(subject)))
+describe("terminals", () => terminal(suite(subject)))
 
 describe("40: tree, on a busy machine", () => {
   const busy: Array<ReturnType<typeof spawn>> = []

@@ -64,6 +64,12 @@ export const zombies = (): ReadonlyArray<Seen> =>
     return seen !== undefined && seen.ppid === process.pid && seen.state === "Z" && !isAlive(pid) ? [seen] : []
   })
 
+/** The foreground group of a process's terminal. */
+export const foregroundOf = (pid: number): number => {
+  const stat = read(`/proc/${pid}/stat`)
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[5])
+}
+
 export const isStopped = (pid: number): boolean => see(pid)?.state === "T"
 
 /** The open descriptors of this process and what they are, the one that reads the directory not among them. */

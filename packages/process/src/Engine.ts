@@ -260,6 +260,8 @@ export interface EngineJob {
  * - `ownerDeath`: what ends the jobs when the owner dies: a supervisor for each job, or one watchdog
  * - `deadline`: whether deadlines also fire while the owner's event loop is blocked
  * - `statuses`: whether core dumps and real-time signals can be told (`exact`), or what Node reports (`node`)
+ * - `backstop`: what ends a job whose engine is lost as well: a cgroup of the layer's own, which nothing leaves and no
+ *   credentials protect, or nothing beyond what `reach` says
  * - `usage`: whether resource usage is the kernel's final count, or what was last seen in the process table
  *
  * @since 0.1.0
@@ -272,6 +274,7 @@ export interface Guarantees {
   readonly deadline: "external" | "event-loop"
   readonly statuses: "exact" | "node"
   readonly usage: "exact" | "sampled"
+  readonly backstop: "cgroup" | "none"
 }
 
 /**

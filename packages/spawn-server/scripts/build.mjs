@@ -38,6 +38,7 @@ export const variants = {
         "-g",
         "-fno-omit-frame-pointer",
         "-fsanitize=address,undefined",
+        "-DSANITIZED",
         "-fno-sanitize-recover=all"
       ]
     }

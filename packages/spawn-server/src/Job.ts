@@ -45,7 +45,16 @@ export interface ProcessRow {
 
 export type JobEvent =
   | ({ readonly type: "exit" } & StageExit)
-  | { readonly type: "stopped" | "continued"; readonly stage: number; readonly signal: number }
+  /**
+   * `terminal`: it had the terminal, which the owner has again, and its deadline waits. A shell expects of the owner to
+   * stop as well, and then to `resume` the job.
+   */
+  | {
+    readonly type: "stopped" | "continued"
+    readonly stage: number
+    readonly signal: number
+    readonly terminal: boolean
+  }
   /** The deadline has passed; termination begins. */
   | { readonly type: "deadline" }
   | { readonly type: "terminating" }
@@ -69,6 +78,8 @@ export class Job {
   /** One for each stage. */
   readonly pids: ReadonlyArray<number>
   readonly supervisorPid: number
+  /** In clock ticks since boot, not before its start; whoever has its pid later began later. */
+  readonly supervisorStart: number
   /** The execve(2) of a stage takes long, on a FIFO or a slow file system, and may still fail: `failed`. */
   readonly pending: boolean
   readonly graceMs: number
@@ -87,7 +98,7 @@ export class Job {
   constructor(
     server: SpawnServer,
     id: number,
-    started: { supervisor: number; pending: boolean; pids: Array<number> },
+    started: { supervisor: number; supervisorStart: number; pending: boolean; pids: Array<number> },
     descriptors: Array<number>,
     graceMs: number
   ) {
@@ -95,6 +106,7 @@ export class Job {
     this.id = id
     this.pids = started.pids
     this.supervisorPid = started.supervisor
+    this.supervisorStart = started.supervisorStart
     this.pending = started.pending
     this.graceMs = graceMs
     this.exits = new Array<StageExit | undefined>(started.pids.length).fill(undefined)

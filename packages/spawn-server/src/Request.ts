@@ -179,7 +179,8 @@ export interface Context {
   readonly directory: string | undefined
 }
 
-const currentDirectory = (): string | undefined => {
+/** @internal */
+export const currentDirectory = (): string | undefined => {
   try {
     return process.cwd()
   } catch {

@@ -1,6 +1,7 @@
 /** Runs processes through a spawn server. Plain Node, no Effect. `PROTOCOL.md` says what goes over the socket. */
 export * from "./Failure.ts"
 export * from "./Job.ts"
+export * from "./Options.ts"
 export { command } from "./Request.ts"
 export type {
   CommandOptions,
@@ -12,5 +13,4 @@ export type {
   StageRequest,
   Stdio
 } from "./Request.ts"
-export { defaultBinary, SpawnServer } from "./SpawnServer.ts"
-export type { Features, StartOptions } from "./SpawnServer.ts"
+export { SpawnServer } from "./SpawnServer.ts"

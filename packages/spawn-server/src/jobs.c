@@ -33,7 +33,8 @@ job_new(uint32_t id)
 		return NULL;
 	if (i == server.njobs)
 		server.njobs++;
-	server.jobs[i] = (struct job){ .id = id, .socket = -1, .state = JOB_LIVE, .slot = &server.slots[i] };
+	server.jobs[i] = (struct job){ .id = id, .socket = -1, .state = JOB_LIVE, .slot = &server.slots[i],
+		.ends = &server.ends[(size_t)i * MAX_OWNER_ENDS] };
 	server.slots[i].leader = 0;
 	server.live++;
 	return &server.jobs[i];
@@ -42,19 +43,18 @@ job_new(uint32_t id)
 void
 job_opened(struct job *job)
 {
-	for (uint16_t i = 0; i < job->nends; i++) {
-		if (job->ends[i] >= 0)
-			(void)close(job->ends[i]);
-	}
-	job->nends = 0;
+	for (uint16_t i = 0; i < job->nmade; i++)
+		end_close(&job->ends[i]);
+	job->held = false;
 }
 
 /* The place is free once the supervisor is reaped and the owner has its ends: until then the numbers must not be reused. */
 void
 job_free_if_over(struct job *job)
 {
-	if (job->state != JOB_DONE || job->supervisor != 0 || job->nends != 0)
+	if (job->state != JOB_DONE || job->supervisor != 0 || job->held)
 		return;
+	job_shrunk(job);
 	job->state = JOB_FREE;
 	server.live--;
 	while (server.njobs > 0 && server.jobs[server.njobs - 1].state == JOB_FREE)
@@ -84,21 +84,23 @@ make_pipe(struct job *job, const struct pipe_plan *plan, int *read_end, int *wri
 	int fd[2];
 
 	*read_end = *write_end = -1;
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return -1;
+	if (plan->owner == 0) {
+		if (pipe2(fd, O_CLOEXEC) < 0)
+			return -1;
+		*read_end = fd[0];
+		*write_end = fd[1];
+	} else {
+		int side = plan->owner == 1 ? 0 : 1;
+
+		if (end_make(fd, side, &job->ends[job->nmade]) < 0)
+			return -1;
+		job->nmade++;
+		job->held = true;
+		*(side == 0 ? write_end : read_end) = fd[1 - side];
+	}
 	/* A wish: pipe-user-pages-soft may be spent, and the pipe works at any size. */
 	if (plan->size != 0)
 		(void)fcntl(fd[0], F_SETPIPE_SZ, (int)plan->size);
-	if (plan->owner == 1) {
-		job->ends[job->nends++] = fd[0];
-		*write_end = fd[1];
-	} else if (plan->owner == 2) {
-		job->ends[job->nends++] = fd[1];
-		*read_end = fd[0];
-	} else {
-		*read_end = fd[0];
-		*write_end = fd[1];
-	}
 	return 0;
 }
 
@@ -119,10 +121,18 @@ say_pipes(const struct job *job)
 	size_t mark = wr_begin(&server.out, F_PIPES);
 
 	wr_u32(&server.out, job->id);
-	wr_u16(&server.out, job->nends);
-	for (uint16_t i = 0; i < job->nends; i++)
-		wr_u32(&server.out, (uint32_t)job->ends[i]);
+	wr_u16(&server.out, job->nmade);
+	for (uint16_t i = 0; i < job->nmade; i++)
+		wr_u32(&server.out, job->ends[i].number);
 	wr_end(&server.out, mark);
+}
+
+/* In advance, whenever a job may take the terminal: if its supervisor is lost, it is us who give it back. */
+void
+job_keep_modes(const struct job *job)
+{
+	if (job->foreground && term_has_foreground(server.tty, server.owner_group))
+		server.has_modes = tcgetattr(server.tty, &server.modes) == 0;
 }
 
 static int
@@ -147,6 +157,7 @@ fork_supervisor(struct job *job, struct plan *plan)
 	setup.done = server.done;
 	setup.tty = job->foreground ? server.tty : -1;
 	setup.owner_group = server.owner_group;
+	setup.owner = &server.owner;
 	pid = fork_into(server.cgroup);
 	/* The child has no job table: not even to store into, see own_memory. */
 	if (pid == 0)
@@ -182,13 +193,15 @@ job_start(struct plan *plan)
 	job->grace_ms = plan->grace_ms;
 	job->deadline_at = plan->deadline_ms == 0 ? 0 : boot_ms() + plan->deadline_ms;
 	if ((plan->flags & JOB_FOREGROUND) != 0) {
-		if (server.tty < 0)
+		/* What it inherits must be the terminal: a job that reads a file leaves the keyboard to the owner. */
+		if (server.tty < 0 && isatty(0))
 			server.tty = term_open();
-		/* In advance: if the supervisor is lost, it is us who give the terminal back. */
-		job->foreground = term_has_foreground(server.tty, server.owner_group) && tcgetattr(server.tty, &server.modes) == 0;
+		job->foreground = server.tty >= 0;
+		job_keep_modes(job);
 	}
-	if (job->deadline_at != 0)
-		job_expect(job, plan->deadline_ms + server.slack_ms);
+	/* Within it the outcome of the start, or that it is pending; then the deadline, if there is one: see check_started. */
+	job_expect(job, (plan->deadline_ms != 0 && plan->deadline_ms < server.kill_ms ? plan->deadline_ms : server.kill_ms)
+		+ server.slack_ms);
 	for (; made < plan->npipes; made++) {
 		if (make_pipe(job, &plan->pipes[made], &setup.read_end[made], &setup.write_end[made]) < 0)
 			break;
@@ -222,16 +235,19 @@ job_expect(struct job *job, uint64_t within_ms)
 }
 
 /* Hands a frame to the job's supervisor. If it does not take it, the watch on it is armed already or the caller is told. */
-void
+int
 job_command(struct job *job, const uint8_t *frame, size_t len)
 {
 	ssize_t n;
 
-	if (job->socket < 0)
-		return;
+	if (job->socket < 0) {
+		errno = ESRCH;
+		return -1;
+	}
 	do
 		n = send(job->socket, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
 }
 
 static bool
@@ -275,6 +291,7 @@ check_started(struct job *job, struct reader *r)
 	uint8_t n;
 
 	(void)rd_u32(r);
+	(void)rd_u64(r);
 	(void)rd_u8(r);
 	n = rd_u8(r);
 	for (uint8_t i = 0; i < n; i++)
@@ -282,6 +299,13 @@ check_started(struct job *job, struct reader *r)
 	if (job->begun || n != job->nstages)
 		return false;
 	job->begun = true;
+	if (!job->terminating) {
+		uint64_t now = boot_ms();
+
+		job->watch_at = 0;
+		if (job->deadline_at != 0)
+			job_expect(job, (job->deadline_at > now ? job->deadline_at - now : 0) + server.slack_ms);
+	}
 	return rd_done(r);
 }
 
@@ -295,7 +319,29 @@ check_failed(struct job *job, struct reader *r)
 	(void)rd_u8(r);
 	(void)rd_str(r);
 	job->begun = true;
+	/* It is to end what it had started. */
+	if (!job->given_up)
+		job_expect(job, server.kill_ms + 2u * server.slack_ms);
 	return rd_done(r) && stage < job->nstages;
+}
+
+/* The deadline stands still, or goes on with so much left. */
+static bool
+check_paused(struct job *job, struct reader *r)
+{
+	uint64_t left = rd_u64(r);
+
+	if (!rd_done(r) || !job->foreground || left > 3 * DEADLINE_MAX)
+		return false;
+	job->paused = left == 0;
+	if (job->terminating)
+		return true;
+	job->watch_at = 0;
+	if (left != 0) {
+		job->deadline_at = boot_ms() + left;
+		job_expect(job, left + server.slack_ms);
+	}
+	return true;
 }
 
 /*
@@ -316,10 +362,16 @@ from_supervisor(struct job *job, uint16_t kind, struct reader *r)
 	case F_EXIT:
 		return check_exit(job, r);
 	case F_STOPPED:
-	case F_CONTINUED:
-		(void)rd_u8(r);
+	case F_CONTINUED: {
+		uint8_t stage = rd_u8(r), terminal;
+
 		(void)rd_u32(r);
-		return rd_done(r);
+		terminal = rd_u8(r);
+		/* For a job that never had the terminal it must not stop the owner. */
+		return rd_done(r) && stage < job->nstages && (terminal == 0 || (terminal == 1 && job->foreground));
+	}
+	case F_PAUSED:
+		return check_paused(job, r);
 	case F_DEADLINE:
 		job->deadline_at = 0;
 		job_expect(job, (uint64_t)job->grace_ms + server.kill_ms + 2u * server.slack_ms);
@@ -348,11 +400,14 @@ from_supervisor(struct job *job, uint16_t kind, struct reader *r)
 	}
 }
 
-/* Whether losing it does no harm: these may come without bound while the owner does not read. */
+/*
+ * Losing it does no harm, and these may come without bound while the owner does not read. A stop from the terminal is
+ * not among them: it waits for the owner's answer, so there is one at a time.
+ */
 static bool
-may_be_dropped(uint16_t kind)
+may_be_dropped(uint16_t kind, const uint8_t *end)
 {
-	return kind == F_STOPPED || kind == F_CONTINUED || kind == F_PROCESSES;
+	return kind == F_CONTINUED || kind == F_PROCESSES || (kind == F_STOPPED && end[-1] == 0);
 }
 
 /* One packet, as the next would wake us anyway; all of them where nothing will. */
@@ -379,7 +434,7 @@ job_on_socket(uint32_t index, bool all)
 			uint16_t kind;
 
 			good = rd_frame(&r, PACKET_MAX, &kind, &body) == 1 && from_supervisor(job, kind, &body);
-			if (good && !(may_be_dropped(kind) && out_is_full()))
+			if (good && kind != F_PAUSED && !(out_is_full() && may_be_dropped(kind, r.p)))
 				wr_bytes(&server.out, frame, (size_t)(r.p - frame));
 		}
 		if (n > 0 && good) {

@@ -68,6 +68,9 @@ main(int argc, char **argv)
 		return 1;
 	}
 	server.owner_group = getpgrp();
+	/* If it is gone by now, our socket ends before anything is begun. */
+	if (proc_stat(getppid(), &server.owner) < 0)
+		server.owner.pid = 0;
 	/* Out of the owner's group, so that a Ctrl-C there does not reach us; not out of its session, which has the terminal. */
 	if (setpgid(0, 0) < 0 && getpgrp() != getpid())
 		return 1;

@@ -2,21 +2,55 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define RETRY_MS 500u
+#define REAP_AT_ONCE 256
+
+/* Sorted, for the walks: with two thousand jobs each asks two thousand times. */
+static pid_t supervisors[MAX_JOBS];
+static size_t nsupervisors;
+
+static int
+by_pid(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
 
 static bool
 is_supervisor(pid_t pid)
 {
+	return bsearch(&pid, supervisors, nsupervisors, sizeof pid, by_pid) != NULL;
+}
+
+static void
+before_walk(void)
+{
+	nsupervisors = 0;
 	for (uint32_t i = 0; i < server.njobs; i++) {
-		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor == pid)
-			return true;
+		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor > 0)
+			supervisors[nsupervisors++] = server.jobs[i].supervisor;
 	}
-	return false;
+	qsort(supervisors, nsupervisors, sizeof *supervisors, by_pid);
+	server.orphans.skip = is_supervisor;
+	for (int i = 0; i < SPARE; i++) {
+		if (server.spare[i] >= 0)
+			(void)close(server.spare[i]);
+	}
+}
+
+static void
+after_walk(void)
+{
+	for (int i = 0; i < SPARE; i++)
+		server.spare[i] = fcntl(server.null_fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static struct job *
@@ -46,8 +80,21 @@ look_for_orphans(void)
 		return;
 	server.orphans_since = now_ms();
 	server.round_at = server.orphans_since;
-	server.orphans_reported = false;
+	server.orphans.passes = 0;
 	server.backoff = 1;
+	(void)hurry();
+}
+
+/* Under the same conditions as the supervisor, who alone knew all groups of its job: here what it left stands for them. */
+static void
+take_terminal_back(const struct job *job, pid_t leader)
+{
+	pid_t now = job->foreground && server.tty >= 0 ? tcgetpgrp(server.tty) : -1;
+
+	if (now < 0 || now == server.owner_group || !proc_is_there(&server.owner))
+		return;
+	if (now == leader || tree_has_group(&server.orphans, now) || !proc_group_lives(now))
+		(void)term_give(server.tty, server.owner_group, server.has_modes ? &server.modes : NULL);
 }
 
 /*
@@ -62,13 +109,19 @@ lose(struct job *job)
 
 	if (leader > 1)
 		(void)kill(-leader, SIGKILL);
-	if (job->foreground && server.control >= 0)
-		(void)term_give(server.tty, leader, server.owner_group, &server.modes);
 	if (job->lost == 0)
 		job->lost = LOST_DIED;
 	job->watch_at = 0;
+	job->lost_at = now_ms();
 	say_lost(job);
 	look_for_orphans();
+	server.orphans_since = job->lost_at;
+	if (job->foreground) {
+		before_walk();
+		(void)tree_refresh(&server.orphans);
+		take_terminal_back(job, leader);
+		after_walk();
+	}
 }
 
 static void
@@ -102,16 +155,22 @@ orphan_ended(pid_t pid)
 
 /*
  * P_ALL with WNOWAIT shows the first that has something to tell, and here each
- * of them is then taken by pid, so the next is always another.
+ * of them is then taken by pid, so the next is always another. So many in one
+ * go, as a bomb may bring them faster than they are taken.
  */
 void
 reap_children(void)
 {
-	for (;;) {
+	server.reap_again = false;
+	for (int n = 0;; n++) {
 		siginfo_t info = { .si_pid = 0 }, taken;
 		struct job *job;
 		pid_t pid;
 
+		if (n == REAP_AT_ONCE) {
+			server.reap_again = true;
+			return;
+		}
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -154,8 +213,9 @@ say_unkillable(const struct job *job)
 	wr_end(&server.out, mark);
 }
 
+/* What is left cannot be told apart by job: where it is not empty, each job that is over time is told of all of it. */
 static void
-settle_lost(bool empty)
+settle_lost(bool empty, uint64_t now)
 {
 	for (uint32_t i = server.njobs; i-- > 0;) {
 		struct job *job = &server.jobs[i];
@@ -164,11 +224,13 @@ settle_lost(bool empty)
 		if (job->state != JOB_LIVE || job->supervisor != 0)
 			continue;
 		if (!empty) {
-			if (!job->given_up)
+			if (!job->given_up && now >= job->lost_at + server.kill_ms) {
 				say_unkillable(job);
-			job->given_up = true;
+				job->given_up = true;
+			}
 			continue;
 		}
+		take_terminal_back(job, 0);
 		mark = wr_begin(&server.out, F_EMPTY);
 		wr_u32(&server.out, job->id);
 		wr_end(&server.out, mark);
@@ -178,6 +240,48 @@ settle_lost(bool empty)
 	}
 }
 
+/* Whether a supervisor lives, which cgroup.kill would end as well. */
+static bool
+any_supervisor(void)
+{
+	for (uint32_t i = 0; i < server.njobs; i++) {
+		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor != 0)
+			return true;
+	}
+	return false;
+}
+
+/* One step, and then whoever waits has a turn: a bomb takes many, and other jobs are to be started meanwhile. */
+static void
+orphans_step(void)
+{
+	uint64_t now = now_ms();
+	bool late = now >= server.orphans_since + server.kill_ms;
+
+	if (server.orphans.passes == 0)
+		server.round_until = late ? now + RETRY_MS / 2 : server.orphans_since + server.kill_ms;
+	if (!tree_kill_step(&server.orphans, server.round_until)) {
+		server.round_at = server.orphans.grew ? now : now + 1;
+		return;
+	}
+	reap_children();
+	if (tree_refresh(&server.orphans) == 0) {
+		server.orphans_since = 0;
+		no_hurry();
+		settle_lost(true, now);
+		return;
+	}
+	now = now_ms();
+	if (late) {
+		if (server.cgroup >= 0 && !any_supervisor())
+			cgroup_kill(server.cgroup);
+		tree_mark_denied(&server.orphans);
+		settle_lost(false, now);
+	}
+	server.round_at = now + (late ? RETRY_MS : server.backoff);
+	server.backoff = server.backoff >= 16 ? 20 : server.backoff * 2;
+}
+
 /*
  * A live supervisor keeps its whole tree to itself, so whoever else comes to
  * us was left by a lost one.
@@ -185,26 +289,11 @@ settle_lost(bool empty)
 void
 orphans_round(void)
 {
-	uint64_t now = now_ms();
-
-	if (server.orphans_since == 0 || now < server.round_at)
+	if (server.orphans_since == 0 || now_ms() < server.round_at)
 		return;
-	server.orphans.skip = is_supervisor;
-	(void)tree_kill(&server.orphans, server.orphans_since + server.kill_ms);
-	reap_children();
-	if (tree_refresh(&server.orphans) == 0) {
-		server.orphans_since = 0;
-		settle_lost(true);
-		return;
-	}
-	now = now_ms();
-	if (!server.orphans_reported && now >= server.orphans_since + server.kill_ms) {
-		server.orphans_reported = true;
-		tree_mark_denied(&server.orphans);
-		settle_lost(false);
-	}
-	server.round_at = now + (server.orphans_reported ? RETRY_MS : server.backoff);
-	server.backoff = server.backoff >= 16 ? 20 : server.backoff * 2;
+	before_walk();
+	orphans_step();
+	after_walk();
 }
 
 /* On a machine that has no time for it a supervisor is late and not hung: it has run since, or waits for its turn. */
@@ -260,7 +349,7 @@ jobs_watch(void)
 bool
 all_over(void)
 {
-	if (server.orphans_since != 0 && !server.orphans_reported)
+	if (server.orphans_since != 0 && now_ms() < server.orphans_since + server.kill_ms)
 		return false;
 	for (uint32_t i = 0; i < server.njobs; i++) {
 		if (server.jobs[i].state == JOB_LIVE && !server.jobs[i].given_up)

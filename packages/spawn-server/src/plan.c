@@ -158,6 +158,8 @@ plan_parse(struct reader *r, struct arena *a, struct plan *plan)
 	plan->max_fd = 2;
 	plan->id = rd_u32(r);
 	plan->deadline_ms = rd_u64(r);
+	if (plan->deadline_ms > DEADLINE_MAX)
+		plan->deadline_ms = DEADLINE_MAX;
 	plan->grace_ms = rd_u32(r);
 	plan->flags = rd_u32(r);
 	plan->kill_signal = rd_u8(r);

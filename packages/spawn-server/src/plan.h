@@ -9,6 +9,7 @@
 #define MAX_STAGES 64
 #define MAX_PIPES 192
 #define MAX_FD 65535
+#define DEADLINE_MAX (UINT64_C(1) << 50) /* ms: a time after which nobody asks, and sums of it fit */
 
 enum redirect_kind {
 	R_INHERIT = 0, /* the server's own descriptor: arg is 0, 1 or 2 */

@@ -13,6 +13,7 @@
 
 #define LIST_MAX (1u << 20)
 #define CMDLINE_MAX 200
+#define PF_EXITING 4u /* of the kernel's sched.h; the column is `flags` in proc_pid_stat(5) */
 
 struct dirent64 {
 	uint64_t ino;
@@ -91,6 +92,7 @@ parse_stat(char *text, struct proc *p)
 	p->ppid = (pid_t)field[4];
 	p->pgid = (pid_t)field[5];
 	p->sid = (pid_t)field[6];
+	p->exiting = (field[9] & PF_EXITING) != 0;
 	p->cpu = field[14] + field[15];
 	p->threads = (uint32_t)field[20];
 	p->start = field[22];
@@ -110,6 +112,15 @@ proc_stat(pid_t pid, struct proc *p)
 	p->pid = pid;
 	p->flags = 0;
 	return parse_stat(text, p);
+}
+
+bool
+proc_is_there(const struct proc *p)
+{
+	struct proc now;
+
+	return p->pid > 0 && proc_stat(p->pid, &now) == 0 && now.start == p->start && now.state != 'Z' && now.state != 'X'
+		&& !now.exiting;
 }
 
 static bool
@@ -140,6 +151,25 @@ each_number(const char *path, int (*each)(pid_t n, void *arg), void *arg)
 	}
 	(void)close(fd);
 	return result;
+}
+
+static int
+is_live_member(pid_t pid, void *arg)
+{
+	const pid_t *pgid = arg;
+	struct proc p;
+
+	if (proc_stat(pid, &p) < 0 || p.pgid != *pgid)
+		return 0;
+	/* A main thread that has exited shows Z while others run. */
+	return (p.state == 'Z' || p.state == 'X') && p.threads <= 1 ? 0 : 1;
+}
+
+bool
+proc_group_lives(pid_t pgid)
+{
+	/* Where /proc cannot be read nobody is taken to be dead. */
+	return each_number("/proc", is_live_member, &pgid) != 0;
 }
 
 struct quiet_arg {
@@ -381,11 +411,11 @@ proc_own_children(struct proclist *list)
 }
 
 bool
-proc_probe_children(void)
+proc_probe_children(bool wanted)
 {
 	char c;
 
-	has_children_files = read_small("/proc/thread-self/children", &c, sizeof c) >= 0;
+	has_children_files = wanted && read_small("/proc/thread-self/children", &c, sizeof c) >= 0;
 	return has_children_files;
 }
 
@@ -479,7 +509,7 @@ wr_processes(struct writer *w, const struct proclist *list, size_t *from)
 		wr_u32(w, (uint32_t)p->pgid);
 		wr_u32(w, (uint32_t)p->sid);
 		wr_u8(w, (uint8_t)p->state);
-		wr_u8(w, p->flags);
+		wr_u8(w, p->flags & P_DENIED);
 		wr_u64(w, p->start);
 		wr_u64(w, p->rss * page);
 		wr_u64(w, p->cpu * tick);

@@ -18,6 +18,7 @@ struct proc {
 	pid_t sid;
 	uint32_t threads;
 	char state;
+	bool exiting; /* past its exit(2), whatever the state: PF_EXITING */
 	uint8_t flags;
 };
 
@@ -30,8 +31,15 @@ struct proclist {
 /* Says that a child of ours is not part of the tree in question. */
 typedef bool (*skip_fn)(pid_t pid);
 
-/* Whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN). */
-bool proc_probe_children(void);
+/*
+ * Whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN); without `wanted` it is taken for one that
+ * has not, and the ppid column of every /proc/PID/stat serves.
+ */
+bool proc_probe_children(bool wanted);
+/* Whether this process, known by pid and start time, is still there and not on its way out. */
+bool proc_is_there(const struct proc *p);
+/* Whether a process that is not dead is in the group. kill(2) would count zombies. Reads all of /proc. */
+bool proc_group_lives(pid_t pgid);
 int proc_stat(pid_t pid, struct proc *p);
 /* No thread of p runs: each is T, t, Z or X; D counts as running unless d_is_quiet. */
 bool proc_quiet(const struct proc *p, bool d_is_quiet);

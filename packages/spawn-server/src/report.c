@@ -101,6 +101,7 @@ say_started(bool pending)
 	size_t mark = begin(F_STARTED);
 
 	wr_u32(&job.out, (uint32_t)getpid());
+	wr_u64(&job.out, job.began);
 	wr_u8(&job.out, pending ? 1 : 0);
 	wr_u8(&job.out, job.plan->nstages);
 	for (uint8_t i = 0; i < job.plan->nstages; i++)
@@ -167,11 +168,21 @@ say_exits(void)
 }
 
 void
-say_stop(uint8_t index, int code, int status)
+say_stop(uint8_t index, int code, int status, bool terminal)
 {
 	size_t mark = begin(code == CLD_CONTINUED ? F_CONTINUED : F_STOPPED);
 
 	wr_u8(&job.out, index);
 	wr_u32(&job.out, (uint32_t)status);
+	wr_u8(&job.out, terminal ? 1 : 0);
+	wr_end(&job.out, mark);
+}
+
+void
+say_paused(uint64_t left_ms)
+{
+	size_t mark = begin(F_PAUSED);
+
+	wr_u64(&job.out, left_ms);
 	wr_end(&job.out, mark);
 }

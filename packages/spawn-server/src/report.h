@@ -14,6 +14,7 @@ struct waited {
 	int status;
 	bool ended;
 	bool reported;
+	bool stopped;
 	struct rusage usage;
 };
 
@@ -28,6 +29,7 @@ struct supervised {
 	int signals;
 	int status;
 	int deadline;
+	uint64_t began; /* in clock ticks since boot, not before our start time, and before anybody's who gets our pid later */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME */
 	uint64_t pending_at; /* the rest CLOCK_MONOTONIC, 0: not set */
 	uint64_t grace_at;
@@ -39,10 +41,13 @@ struct supervised {
 	uint8_t ended;
 	bool begun; /* STARTED was sent */
 	bool failed;
-	bool suspended; /* stopped from the terminal, which the owner has meanwhile */
+	bool away; /* it is to have the terminal, but the owner has it, or has it not either */
+	bool has_modes; /* it has had the terminal: modes_of_job are as it left it */
+	bool paused; /* the deadline: the owner is stopped together with the job */
 	int tty; /* -1: not ours to give */
 	pid_t owner_group;
-	uint64_t deadline_left; /* while suspended */
+	const struct proc *owner;
+	uint64_t deadline_left; /* while paused */
 	struct termios modes_before;
 	struct termios modes_of_job;
 	struct waited stages[MAX_STAGES];
@@ -59,15 +64,20 @@ void say_started(bool pending);
 void say_failed(uint8_t stage, uint8_t step, int error, bool exists, const char *path, size_t len);
 void say_exits(void);
 void say_exit(uint8_t index);
-void say_stop(uint8_t index, int code, int status);
+void say_stop(uint8_t index, int code, int status, bool terminal);
+/* How much is left of the deadline; 0: it is paused. */
+void say_paused(uint64_t left_ms);
 /* Waits a little for a server that is behind. */
 void make_room(void);
 /* Before anything is said. */
 void report_to(int socket);
 
 /* foreground.c: a job that has the terminal. */
-void foreground_stopped(void);
+/* A stage was stopped. Returns whether the owner has got the terminal for that, and is to stop as well. */
+bool foreground_stopped(int signo);
 void foreground_resume(void);
+/* The owner is in the foreground, and the modes of now are kept for it. */
+bool foreground_may_take(void);
 void foreground_ended(void);
 /* CLOCK_BOOTTIME in ms; 0: not at all. */
 void arm_deadline(uint64_t at);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -61,7 +60,7 @@ terminate_all(void)
 			wr_u8(&w, 0);
 			wr_u32(&w, job->grace_ms);
 			wr_end(&w, mark);
-			job_command(job, w.buf, w.len);
+			(void)job_command(job, w.buf, w.len);
 			if (!job->given_up)
 				job_expect(job, server.slack_ms);
 		}
@@ -78,11 +77,8 @@ owner_gone(void)
 	(void)close(server.control);
 	server.control = -1;
 	server.out.len = 0;
-	for (int i = 0; i < 2; i++) {
-		if (server.hello_ends[i] >= 0)
-			(void)close(server.hello_ends[i]);
-		server.hello_ends[i] = -1;
-	}
+	for (int i = 0; i < 2; i++)
+		end_close(&server.hello_ends[i]);
 	terminate_all();
 }
 
@@ -141,59 +137,6 @@ die_soon(const char *message)
 	owner_gone();
 }
 
-static int
-make_hello_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		ends[0] = ends[1] = -1;
-		return -1;
-	}
-	return 0;
-}
-
-static void
-welcome(struct reader *r, uint32_t features)
-{
-	uint8_t nonce[16];
-	int probe[2], done[2];
-	uint32_t version = rd_u32(r), flags;
-	size_t mark;
-
-	server.kill_ms = rd_u32(r);
-	server.slack_ms = rd_u32(r);
-	flags = rd_u32(r);
-	if (!rd_done(r) || flags > 1 || server.kill_ms == 0 || server.kill_ms > 600000 || server.slack_ms > 600000) {
-		die_soon("malformed HELLO");
-		return;
-	}
-	if (version != EP_VERSION) {
-		die_soon("the owner speaks another version of the protocol");
-		return;
-	}
-	if (make_hello_pipe(probe) < 0 || make_hello_pipe(done) < 0
-		|| getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce
-		|| write(probe[1], nonce, sizeof nonce) != (ssize_t)sizeof nonce) {
-		die_soon("cannot make the first pipes");
-		return;
-	}
-	(void)close(probe[1]);
-	server.hello_ends[0] = probe[0];
-	server.hello_ends[1] = done[0];
-	server.done = done[1];
-	if ((flags & 1) != 0)
-		server.cgroup = cgroup_make(server.cgroup_path, sizeof server.cgroup_path);
-	server.greeted = true;
-	mark = wr_begin(&server.out, F_WELCOME);
-	wr_u32(&server.out, EP_VERSION);
-	wr_u32(&server.out, (uint32_t)getpid());
-	wr_u32(&server.out, features | (server.cgroup >= 0 ? 2u : 0u));
-	wr_u32(&server.out, (uint32_t)probe[0]);
-	wr_u32(&server.out, (uint32_t)done[0]);
-	wr_bytes(&server.out, nonce, sizeof nonce);
-	wr_str(&server.out, server.cgroup_path, strlen(server.cgroup_path));
-	wr_end(&server.out, mark);
-}
-
 static void
 say_result(uint32_t id, uint32_t token, int error)
 {
@@ -211,11 +154,8 @@ on_opened(uint32_t id)
 	struct job *job;
 
 	if (id == 0) {
-		for (int i = 0; i < 2; i++) {
-			if (server.hello_ends[i] >= 0)
-				(void)close(server.hello_ends[i]);
-			server.hello_ends[i] = -1;
-		}
+		for (int i = 0; i < 2; i++)
+			end_close(&server.hello_ends[i]);
 		return;
 	}
 	job = job_find(id);
@@ -244,7 +184,7 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		grace = rd_u32(r);
 	if (kind == F_EXTEND)
 		ms = rd_u64(r);
-	if (!rd_done(r) || signo > 64 || ms > UINT32_MAX * UINT64_C(1000))
+	if (!rd_done(r) || signo > 64)
 		return false;
 	job = job_find(id);
 	if (job == NULL || job->state != JOB_LIVE || job->supervisor == 0) {
@@ -261,15 +201,30 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 	if (kind == F_EXTEND && job->deadline_at != 0 && !job->terminating) {
 		uint64_t now = boot_ms();
 
-		job->deadline_at += ms;
-		job_expect(job, (job->deadline_at > now ? job->deadline_at - now : 0) + server.slack_ms);
+		job->deadline_at = later(job->deadline_at, ms);
+		if (!job->paused)
+			job_expect(job, (job->deadline_at > now ? job->deadline_at - now : 0) + server.slack_ms);
 	}
-	/* The time it was stopped is not counted, and how long that was only the supervisor knows: one deadline more. */
-	if (kind == F_RESUME && job->deadline_at != 0 && !job->terminating) {
-		job->watch_at = 0;
-		job->deadline_at = 0;
-	}
-	job_command(job, frame, len);
+	if (kind == F_RESUME)
+		job_keep_modes(job);
+	/* It answers with PAUSED, which says what is left. */
+	if (kind == F_RESUME && job->paused && !job->terminating)
+		job_expect(job, server.slack_ms);
+	if (job_command(job, frame, len) < 0 && token != 0)
+		say_result(id, token, errno);
+	return true;
+}
+
+static bool
+on_grow(struct reader *r)
+{
+	uint32_t id = rd_u32(r), token = rd_u32(r), which = rd_u32(r), descriptor = rd_u32(r), size = rd_u32(r);
+	struct job *job;
+
+	if (!rd_done(r) || which >= MAX_OWNER_ENDS || size > PIPE_SIZE_MAX)
+		return false;
+	job = job_find(id);
+	say_result(id, token, job == NULL || job->state != JOB_LIVE ? ESRCH : end_grow(job, (uint16_t)which, descriptor, size));
 	return true;
 }
 
@@ -308,6 +263,8 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		wr_end(&server.out, mark);
 		return true;
 	}
+	case F_GROW:
+		return on_grow(r);
 	case F_SHUTDOWN:
 		if (!rd_done(r))
 			return false;
@@ -326,7 +283,7 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 }
 
 static void
-on_frames(uint32_t features)
+on_frames(void)
 {
 	in.more = false;
 	for (int n = 0;; n++) {
@@ -349,7 +306,7 @@ on_frames(uint32_t features)
 			die_soon("a frame of impossible length");
 		} else if (!server.greeted) {
 			if (kind == F_HELLO)
-				welcome(&body, features);
+				welcome(&body);
 			else
 				die_soon("the first frame must be HELLO");
 		} else if (!on_frame(kind, &body, frame, (size_t)(r.p - frame))) {
@@ -369,7 +326,7 @@ on_frames(uint32_t features)
 }
 
 static void
-on_control(uint32_t features)
+on_control(void)
 {
 	size_t room;
 	ssize_t n;
@@ -392,7 +349,7 @@ on_control(uint32_t features)
 		return;
 	}
 	in.end += (size_t)n;
-	on_frames(features);
+	on_frames();
 }
 
 static void
@@ -404,7 +361,7 @@ on_signals(void)
 		if (info.ssi_signo != SIGCHLD)
 			owner_gone();
 	}
-	reap_children();
+	server.reap_again = true;
 }
 
 static int
@@ -412,7 +369,7 @@ next_timeout(void)
 {
 	uint64_t at = UINT64_MAX, now = now_ms();
 
-	if (in.more && server.control >= 0 && !out_is_full())
+	if (server.reap_again || (in.more && server.control >= 0 && !out_is_full()))
 		return 0;
 	if (server.watch_at != 0)
 		at = server.watch_at;
@@ -444,17 +401,21 @@ set_up(void)
 
 	server.out = (struct writer){ own_memory(OUT_MAX, false), 0, OUT_MAX, false };
 	server.jobs = own_memory(MAX_JOBS * sizeof *server.jobs, false);
+	server.ends = own_memory((size_t)MAX_JOBS * MAX_OWNER_ENDS * sizeof *server.ends, false);
 	server.slots = mmap(NULL, MAX_JOBS * sizeof *server.slots, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	in.buf = own_memory(IN_MAX, true);
 	arena = (struct arena){ own_memory(ARENA_MAX, true), ARENA_MAX, 0 };
-	if (server.out.buf == NULL || server.jobs == NULL || server.slots == MAP_FAILED || in.buf == NULL || arena.base == NULL)
+	if (server.out.buf == NULL || server.jobs == NULL || server.ends == NULL || server.slots == MAP_FAILED
+		|| in.buf == NULL || arena.base == NULL)
 		return -1;
 	server.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sigemptyset(&signals) < 0 || sigaddset(&signals, SIGCHLD) < 0 || sigaddset(&signals, SIGTERM) < 0
 		|| sigaddset(&signals, SIGINT) < 0 || sigaddset(&signals, SIGHUP) < 0)
 		return -1;
 	server.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (int i = 0; i < SPARE; i++)
+		server.spare[i] = fcntl(server.null_fd, F_DUPFD_CLOEXEC, 3);
 	if (server.epoll < 0 || server.signals < 0)
 		return -1;
 	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, server.control, &event) < 0)
@@ -467,14 +428,11 @@ set_up(void)
 _Noreturn void
 server_run(void)
 {
-	uint32_t features;
-
-	server.tty = server.cgroup = server.done = server.hello_ends[0] = server.hello_ends[1] = -1;
+	server.tty = server.cgroup = server.done = server.hello_ends[0].fd = server.hello_ends[1].fd = -1;
 	if (set_up() < 0) {
 		perror("effect-process spawn server: setting up");
 		_exit(1);
 	}
-	features = proc_probe_children() ? 1u : 0u;
 	for (;;) {
 		struct epoll_event events[64];
 		int n = epoll_wait(server.epoll, events, 64, next_timeout());
@@ -486,7 +444,7 @@ server_run(void)
 			uint64_t who = events[i].data.u64;
 
 			if (who == ON_CONTROL)
-				on_control(features);
+				on_control();
 			else if (who == ON_SIGNALS)
 				signalled = true;
 			else
@@ -497,16 +455,19 @@ server_run(void)
 			flush_out();
 			on_signals();
 		}
+		if (server.reap_again)
+			reap_children();
 		jobs_watch();
 		orphans_round();
 		flush_out();
 		/* Frames that waited for others, or for the owner to read. */
 		if (in.more && server.control >= 0 && !out_is_full())
-			on_frames(features);
+			on_frames();
 		flush_out();
 		update_interest();
 		if (server.control < 0 && all_over()) {
-			cgroup_remove(server.cgroup_path);
+			cgroup_end(server.cgroup, server.cgroup_path, server.kill_ms);
+			pipes_end();
 			_exit(exit_code);
 		}
 	}

@@ -9,15 +9,27 @@
 
 #define MAX_JOBS 32768u
 #define MAX_OWNER_ENDS 96
+#define SPARE 3
+#define FIFO_DIRECTORY_MAX 256
+#define PIPE_SIZE_MAX (1u << 30)
 
 enum job_state { JOB_FREE = 0, JOB_LIVE, JOB_DONE };
 
 enum lost_reason { LOST_DIED = 1, LOST_HUNG = 2 };
 
+/* An end of a pipe that is the owner's, held until it says that it has opened it. */
+struct owner_end {
+	uint64_t inode;
+	uint32_t number; /* by which the owner finds it: our descriptor, or the name of a FIFO */
+	int fd; /* -1: closed */
+	int other; /* of a FIFO, the other end: one that is opened when nobody has that fails or never tells its end */
+};
+
 struct job {
 	uint64_t exited; /* a bit for each stage whose end was reported */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME ms; 0: none */
 	uint64_t watch_at; /* CLOCK_MONOTONIC ms: when the supervisor must have said something; 0: no need */
+	uint64_t lost_at; /* CLOCK_MONOTONIC ms */
 	struct slot *slot;
 	uint32_t id;
 	uint32_t grace_ms;
@@ -30,21 +42,26 @@ struct job {
 	bool begun;
 	uint8_t nudged; /* how often it was late and has been sent SIGCONT */
 	bool terminating;
-	bool foreground;
+	bool foreground; /* it has, or had, the terminal */
+	bool paused; /* its deadline: stopped from the terminal, together with the owner */
 	bool given_up; /* it reported what it could not kill */
-	uint16_t nends;
-	int ends[MAX_OWNER_ENDS]; /* the owner's ends of the pipes, until it says that it has opened them */
+	bool held; /* the owner has not opened its ends yet */
+	uint16_t nmade; /* of ends */
+	uint64_t grown; /* bytes, see end_grow */
+	struct owner_end *ends; /* MAX_OWNER_ENDS; apart, as jobs are searched through by id */
 };
 
 struct server {
 	struct writer out; /* to the owner */
 	struct job *jobs;
+	struct owner_end *ends; /* of all jobs */
 	struct slot *slots;
 	uint32_t njobs; /* jobs in use are below this index */
 	uint32_t live; /* not JOB_FREE */
 	struct tree orphans;
-	uint64_t orphans_since; /* CLOCK_MONOTONIC ms; 0: there are none */
+	uint64_t orphans_since; /* CLOCK_MONOTONIC ms of the latest loss; 0: there are none */
 	uint64_t round_at;
+	uint64_t round_until;
 	uint64_t watch_at; /* the earliest of all jobs' */
 	uint32_t backoff;
 	uint32_t kill_ms;
@@ -53,14 +70,17 @@ struct server {
 	int epoll;
 	int signals;
 	int null_fd;
+	int spare[SPARE]; /* so that /proc can be read when jobs have used up all descriptors */
 	int cgroup; /* directory that supervisors are cloned into; -1: none */
 	int tty; /* the controlling terminal, opened for the first job that wants it; -1: not yet or none */
+	struct proc owner; /* its pid and start time */
 	pid_t owner_group;
 	struct termios modes; /* before the latest job in the foreground */
+	bool has_modes;
 	int done; /* writing end of the pipe that every supervisor holds */
-	int hello_ends[2]; /* probe and done pipe, until the owner has opened them */
+	struct owner_end hello_ends[2]; /* probe and done pipe, until the owner has opened them */
 	bool greeted;
-	bool orphans_reported;
+	bool reap_again; /* children that have ended may be left to be waited for */
 	bool raised;
 	struct rlimit open_files; /* as inherited */
 	char cgroup_path[512];
@@ -72,23 +92,40 @@ extern struct server server;
 struct job *job_find(uint32_t id);
 void job_start(struct plan *plan);
 void job_opened(struct job *job);
-void job_command(struct job *job, const uint8_t *frame, size_t len);
+int job_command(struct job *job, const uint8_t *frame, size_t len);
+void job_keep_modes(const struct job *job);
 void job_expect(struct job *job, uint64_t within_ms);
 void job_on_socket(uint32_t index, bool all);
 void job_free_if_over(struct job *job);
+/* pipes.c */
+/* From now on pipes have names, in this directory: the owner cannot open descriptors of ours. */
+int pipes_in(const char *path);
+/* A pipe, and in *end the owner's side of it: fd[side]. Returns -1 with errno set. */
+int end_make(int fd[2], int side, struct owner_end *end);
+void end_close(struct owner_end *end);
+/* Makes the pipe hold size bytes. Returns 0 or an errno: EPERM when the allowance is spent. */
+int end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size);
+void job_shrunk(struct job *job);
+void pipes_end(void);
 /* orphans.c */
 void reap_children(void);
 void jobs_watch(void);
 void orphans_round(void);
 bool all_over(void);
+/* hello.c */
+void welcome(struct reader *r);
 /* server.c */
 _Noreturn void server_run(void);
 void die_soon(const char *message);
 bool out_is_full(void);
 void terminate_all(void);
 /* cgroup.c */
+/* A cgroup for supervisors and what is below them, proven to take a process; -1: none can be made here. */
 int cgroup_make(char *path, size_t cap);
-void cgroup_remove(const char *path);
+/* SIGKILL to all that is in it, in one step that nothing escapes and no credentials forbid. */
+void cgroup_kill(int cgroup_fd);
+/* Ends what is in it and removes it, within the time given. */
+void cgroup_end(int cgroup_fd, const char *path, uint32_t within_ms);
 pid_t fork_into(int cgroup_fd);
 
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +52,8 @@ wait_stage(uint8_t index)
 			break;
 		if (wait_one(s->pid, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL) < 0 || info.si_pid == 0)
 			return;
-		if (info.si_code == CLD_STOPPED)
-			foreground_stopped();
-		say_stop(index, info.si_code, info.si_status);
+		s->stopped = info.si_code != CLD_CONTINUED;
+		say_stop(index, info.si_code, info.si_status, s->stopped && foreground_stopped(info.si_status));
 	}
 	s->code = info.si_code;
 	s->status = info.si_status;
@@ -104,6 +102,12 @@ reap(void)
 		if (is_live_stage(pid) || wait_one(pid, &info, WEXITED | WNOHANG | __WALL, NULL) < 0 || info.si_pid == 0)
 			left++;
 	}
+	/*
+	 * The kernel's own word, also where /proc hides somebody: without WEXITED a zombie does not count as a child, so
+	 * ECHILD says that nobody but the leader's zombie is left.
+	 */
+	if (left == 0 && waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0)
+		left++;
 	/* Every wake-up costs a call for each child; ten thousand that end one by one must not cost their square. */
 	if (job.own.n > MANY)
 		job.reap_at = now_ms() + 10;
@@ -127,27 +131,12 @@ finish(void)
 	_exit(0);
 }
 
-/*
- * Against two hundred that all want to run a bomb would outlast us for want of
- * a turn; nice values do not help, as with autogroups (sched(7)) each session
- * has its own share. Where we may not, it takes longer.
- */
-static void
-hurry(void)
-{
-	struct sched_param priority = { .sched_priority = 1 };
-
-	/* The raw call: musl's function only fails. */
-	if (syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) < 0)
-		(void)setpriority(PRIO_PROCESS, 0, -20);
-}
-
 static void
 kill_round(void)
 {
 	uint64_t now = now_ms();
 
-	(void)tree_kill(&job.tree, job.phase == GIVEN_UP ? now + RETRY_MS / 2 : job.give_up_at);
+	tree_kill(&job.tree, job.phase == GIVEN_UP ? now + RETRY_MS / 2 : job.give_up_at);
 	if (reap())
 		finish();
 	now = now_ms();
@@ -169,13 +158,21 @@ kill_round(void)
 	job.backoff = job.backoff >= 16 ? 20 : job.backoff * 2;
 }
 
+/* The wait for what we started must not be for a turn among those that we are to end. */
+static void
+make_haste(void)
+{
+	if (hurry() < 0)
+		(void)setpriority(PRIO_PROCESS, 0, -20);
+}
+
 static void
 kill_now(void)
 {
 	if (job.phase == KILLING || job.phase == GIVEN_UP)
 		return;
 	job.phase = KILLING;
-	hurry();
+	make_haste();
 	job.grace_at = 0;
 	job.give_up_at = now_ms() + job.kill_ms;
 	job.backoff = 1;
@@ -203,7 +200,7 @@ terminate(int signo, uint32_t grace_ms)
 		kill_now();
 		return;
 	}
-	hurry();
+	make_haste();
 	job.phase = GRACE;
 	/* Set before the walk, which may take long. */
 	job.grace_at = now_ms() + grace_ms;
@@ -257,9 +254,9 @@ extend_deadline(uint64_t ms)
 		return 0;
 	if (job.phase != RUNNING)
 		return ESRCH;
-	job.deadline_at += ms;
-	job.deadline_left += ms;
-	if (!job.suspended)
+	job.deadline_at = later(job.deadline_at, ms);
+	job.deadline_left = later(job.deadline_left, ms);
+	if (!job.paused)
 		arm_deadline(job.deadline_at);
 	return 0;
 }
@@ -461,11 +458,13 @@ start_stages(struct supervisor_setup *setup)
 		say_failed(0, STEP_FORK, errno, false, "", 0);
 		return;
 	}
-	if (setup->tty >= 0 && term_has_foreground(setup->tty, setup->owner_group)
-		&& tcgetattr(setup->tty, &job.modes_before) == 0) {
-		job.tty = start.tty = setup->tty;
-		job.owner_group = setup->owner_group;
-	}
+	job.tty = setup->tty;
+	job.owner_group = setup->owner_group;
+	/* Started in the background it gets the terminal when the owner does: see foreground_resume. */
+	if (job.tty >= 0 && foreground_may_take())
+		start.tty = job.tty;
+	else
+		job.away = true;
 	job.status = status[0];
 	start.status_fd = status[1];
 	if (status[1] < start.base)
@@ -508,6 +507,8 @@ supervisor_main(struct supervisor_setup *setup)
 	report_to(setup->socket);
 	job.status = job.deadline = job.signals = job.tty = -1;
 	job.kill_ms = setup->kill_ms;
+	job.began = boot_ms() * (uint64_t)sysconf(_SC_CLK_TCK) / 1000u;
+	job.owner = setup->owner;
 	/* Not in the server's group, and the one to whom orphans of the job come. */
 	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		_exit(1);

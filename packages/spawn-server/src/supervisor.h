@@ -3,6 +3,7 @@
 #define EP_SUPERVISOR_H
 
 #include "plan.h"
+#include "procfs.h"
 
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -25,6 +26,7 @@ struct supervisor_setup {
 	int null_fd;
 	int tty; /* -1: the job does not get it */
 	pid_t owner_group;
+	const struct proc *owner;
 	int done; /* writing end of a pipe that all supervisors hold, and never write to */
 	int read_end[MAX_PIPES]; /* the stages' ends; -1: none */
 	int write_end[MAX_PIPES];
@@ -38,5 +40,7 @@ int keep_own(struct supervisor_setup *setup, int base);
 /* Closes the stages' ends of the pipes, once the stages have them. */
 void let_go(struct supervisor_setup *setup);
 uint64_t boot_ms(void);
+/* at + ms, and no later than never. */
+uint64_t later(uint64_t at, uint64_t ms);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sweep.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -79,8 +80,10 @@ refresh(struct tree *tree, visit_fn visit, void *arg)
 	pid_t self = getpid();
 	size_t n = 0;
 
-	if (proc_walk(&tree->now, tree->skip, visit, arg) < 0)
-		return tree->now.n;
+	if (proc_walk(&tree->now, tree->skip, visit, arg) < 0) {
+		tree->now.n = 0;
+		return TREE_UNKNOWN;
+	}
 	for (size_t i = 0; i < tree->now.n; i++) {
 		struct proc *p = &tree->now.v[i];
 
@@ -105,8 +108,10 @@ int
 tree_signal(struct tree *tree, int signo, bool and_continue)
 {
 	bool sent = false, denied = false;
-	size_t left = tree_refresh(tree);
+	size_t left;
 
+	(void)tree_refresh(tree);
+	left = tree->now.n;
 	/* The group first, in one call: nobody forks past it. */
 	if (tree->pgid > 1) {
 		bool member = false;
@@ -142,6 +147,16 @@ tree_signal(struct tree *tree, int signo, bool and_continue)
 		return 0;
 	errno = denied ? EPERM : ESRCH;
 	return -1;
+}
+
+bool
+tree_has_group(const struct tree *tree, pid_t pgid)
+{
+	for (size_t i = 0; i < tree->now.n; i++) {
+		if (tree->now.v[i].pgid == pgid)
+			return true;
+	}
+	return false;
 }
 
 void
@@ -219,45 +234,10 @@ stop_new(struct proc *p, void *arg)
 		(void)remember(f->tree, p);
 }
 
-/*
- * A bomb whose children each call setsid(2) outruns any loop that only kills:
- * 198 of 199 were alive after 1.5 s. A stopped process does not fork, so stop
- * what is new until two walks agree and everybody has in fact stopped.
- */
+/* Everybody met, also who has left the latest walk meanwhile: start times tell whether it still is the same. */
 static void
-freeze(struct tree *tree, uint64_t until)
+kill_seen(struct tree *tree)
 {
-	tree->seen.n = 0;
-	for (int pass = 0; pass < FREEZE_PASSES && now_ms() < until; pass++) {
-		struct freezing f = { tree, false };
-
-		if (refresh(tree, stop_new, &f) == 0)
-			return;
-		if (!f.grew && all_quiet(tree))
-			return;
-		if (!f.grew)
-			pause_us(pass < 8 ? 50 : 500);
-	}
-}
-
-size_t
-tree_kill(struct tree *tree, uint64_t until)
-{
-	bool outside = false;
-
-	if (tree->pgid > 1)
-		(void)kill(-tree->pgid, SIGKILL);
-	if (tree_refresh(tree) == 0)
-		return 0;
-	for (size_t i = 0; i < tree->now.n; i++) {
-		const struct proc *p = &tree->now.v[i];
-
-		outside = outside || (!is_dead(p) && (tree->pgid <= 1 || p->pgid != tree->pgid));
-	}
-	/* All in the group: the one kill(2) above was atomic with respect to their forks. */
-	if (!outside)
-		return tree->now.n;
-	freeze(tree, until);
 	for (size_t i = 0; i < tree->seen.n; i++) {
 		struct proc *p = &tree->seen.v[i];
 
@@ -268,5 +248,82 @@ tree_kill(struct tree *tree, uint64_t until)
 				q->flags |= P_DENIED;
 		}
 	}
-	return tree->now.n;
+}
+
+/*
+ * A bomb whose children each call setsid(2) outruns any loop that only kills:
+ * 198 of 199 were alive after 1.5 s. A stopped process does not fork, so stop
+ * what is new until a walk finds nobody new and everybody has in fact stopped.
+ */
+bool
+tree_kill_step(struct tree *tree, uint64_t until)
+{
+	struct freezing f = { tree, false };
+	size_t left;
+
+	if (tree->passes == 0) {
+		bool outside = false;
+
+		if (tree->pgid > 1)
+			(void)kill(-tree->pgid, SIGKILL);
+		left = tree_refresh(tree);
+		for (size_t i = 0; i < tree->now.n; i++) {
+			const struct proc *p = &tree->now.v[i];
+
+			outside = outside || (!is_dead(p) && (tree->pgid <= 1 || p->pgid != tree->pgid));
+		}
+		/* All in the group: the one kill(2) above was atomic with respect to their forks. */
+		if (left == TREE_UNKNOWN || !outside)
+			return true;
+		tree->seen.n = 0;
+	}
+	tree->passes++;
+	left = refresh(tree, stop_new, &f);
+	tree->grew = f.grew;
+	if (left != 0 && (f.grew || !all_quiet(tree)) && tree->passes < FREEZE_PASSES && now_ms() < until)
+		return false;
+	kill_seen(tree);
+	tree->passes = 0;
+	return true;
+}
+
+void
+tree_kill(struct tree *tree, uint64_t until)
+{
+	while (!tree_kill_step(tree, until)) {
+		if (!tree->grew)
+			pause_us(tree->passes < 8 ? 50 : 500);
+	}
+}
+
+static int policy_before = -1;
+
+/*
+ * Against two hundred that all want to run a bomb would outlast us for want of
+ * a turn; nice values do not help, as with autogroups (sched(7)) each session
+ * has its own share. Where we may not, it takes longer. The raw calls: musl's
+ * functions only fail.
+ */
+int
+hurry(void)
+{
+	struct sched_param priority = { .sched_priority = 1 };
+	int policy = (int)syscall(SYS_sched_getscheduler, 0);
+
+	if (policy < 0 || syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) < 0)
+		return -1;
+	if (policy_before < 0)
+		policy_before = policy;
+	return 0;
+}
+
+void
+no_hurry(void)
+{
+	struct sched_param priority = { .sched_priority = 0 };
+
+	/* Another real-time policy than ours was the user's own wish, and its priority is not known any more. */
+	if (policy_before >= 0 && policy_before != SCHED_RR && policy_before != SCHED_FIFO)
+		(void)syscall(SYS_sched_setscheduler, 0, policy_before, &priority);
+	policy_before = -1;
 }

@@ -1,9 +1,7 @@
 #define _GNU_SOURCE
 #include "term.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 int
@@ -19,18 +17,13 @@ term_has_foreground(int tty, pid_t pgid)
 }
 
 bool
-term_give(int tty, pid_t job, pid_t pgid, const struct termios *modes)
+term_give(int tty, pid_t pgid, const struct termios *modes)
 {
-	pid_t now = tty < 0 ? -1 : tcgetpgrp(tty);
-
-	if (now < 0)
-		return false;
 	/* SIGTTOU, which a background group gets for either call, is blocked since the server began. */
-	if (now != job && now != pgid && (kill(-now, 0) == 0 || errno != ESRCH))
+	if (tty < 0 || tcsetpgrp(tty, pgid) < 0)
 		return false;
-	if (now != pgid && tcsetpgrp(tty, pgid) < 0)
-		return false;
+	/* At once: TCSADRAIN would wait for as long as somebody keeps the output stopped (Ctrl-S), and a deadline with it. */
 	if (modes != NULL)
-		(void)tcsetattr(tty, TCSADRAIN, modes);
+		(void)tcsetattr(tty, TCSANOW, modes);
 	return true;
 }

@@ -1,4 +1,4 @@
-/* The terminal's foreground group and modes. See tcsetpgrp(3), termios(3). */
+/* The controlling terminal: who has the foreground, and its modes. See tcsetpgrp(3), termios(3). */
 #ifndef EP_TERM_H
 #define EP_TERM_H
 
@@ -6,13 +6,11 @@
 #include <sys/types.h>
 #include <termios.h>
 
-/* The controlling terminal, or -1. */
+/* The controlling terminal, or -1 where there is none. */
 int term_open(void);
+/* Whether pgid is the foreground group. */
 bool term_has_foreground(int tty, pid_t pgid);
-/*
- * Gives the terminal from a job to pgid and sets the modes, if any. Only while the foreground is
- * still the job's or nobody's: who else has taken it keeps it. Returns whether it was given.
- */
-bool term_give(int tty, pid_t job, pid_t pgid, const struct termios *modes);
+/* Makes pgid the foreground group and, where there are any, sets the modes. Never waits for the terminal. */
+bool term_give(int tty, pid_t pgid, const struct termios *modes);
 
 #endif

@@ -24,6 +24,7 @@ enum frame_kind {
 	F_PING = 9,
 	F_SHUTDOWN = 10,
 	F_RESUME = 11,
+	F_GROW = 12,
 	/* server to owner; those marked (s) come from the supervisor as they are */
 	F_WELCOME = 129,
 	F_PIPES = 130,
@@ -42,6 +43,8 @@ enum frame_kind {
 	F_PONG = 143,
 	F_ERROR = 144,
 	F_TERMINATING = 145, /* s */
+	/* supervisor to server, and no further */
+	F_PAUSED = 146,
 };
 
 /* Where a spawn failed; the numbers are in PROTOCOL.md. */

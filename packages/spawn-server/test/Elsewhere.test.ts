@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import { describe, expect, it } from "vitest"
+import { defaultBinary } from "../src/index.ts"
 import { alive, exitOf, having, isRoot, killed, release, root, run, tag, until, withServer } from "./support.ts"
 
 const { get } = withServer()
@@ -32,11 +35,13 @@ describe("elsewhere", () => {
       const server = await SpawnServer.start()
       const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & (setsid sh -c 'sleep 300' &); id -u"], { graceMs: 300 }))
       let text = ""
-      job.readable(0).on("data", (chunk) => (text += chunk))
+      const ended = new Promise((resolve) => job.readable(0).on("data", (chunk) => (text += chunk)).on("close", resolve))
       job.close()
       await job.exited()
       job.terminate()
       const empty = await job.empty()
+      // The end of the pipe and the word of the server come in any order.
+      await ended
       console.log(JSON.stringify([text.trim(), empty]))
       await server.spawn(command("true", [], { user: { uid: 0, gid: 0 } })).catch((error) => console.log(error.step, error.code))
       await server.close()`
@@ -67,6 +72,41 @@ describe("elsewhere", () => {
       script
     ], { cwd: "/", encoding: "utf8" })
     expect(result.stdout).toBe("true\n")
+  })
+
+  it.runIf(isRoot)("a server whose descriptors are closed to its owner", () => {
+    const script = `
+      import { readdirSync } from "node:fs"
+      import { SpawnServer, command } from ${JSON.stringify(client)}
+      const [binary] = process.argv.slice(1)
+      await SpawnServer.start({ binary, pipes: "proc" }).catch((error) => console.log(error.name, /EACCES/.test(error.message)))
+      const server = await SpawnServer.start({ binary })
+      const job = await server.spawn(command("cat", [], { stdin: "pipe" }))
+      job.writable(0).end("through a FIFO")
+      const text = (await job.readable(1).toArray()).join("")
+      job.close()
+      await job.empty()
+      console.log(text)
+      await server.close()
+      console.log(readdirSync(process.env.TMPDIR).length)
+      process.env.TMPDIR = "/proc"
+      await SpawnServer.start({ binary }).catch((error) => console.log(error.name, /EACCES.*no directory for FIFOs/.test(error.message)))`
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    fs.chmodSync(directory, 0o777)
+    // A program that may be run and not be read makes a process that others cannot look into; see PR_SET_DUMPABLE.
+    const binary = `${directory}.server`
+    fs.copyFileSync(process.env["SPAWN_SERVER_BINARY"] ?? defaultBinary(), binary)
+    fs.chmodSync(binary, 0o711)
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script, binary], {
+      uid: 65534,
+      gid: 65534,
+      cwd: "/",
+      env: { ...process.env, TMPDIR: directory },
+      encoding: "utf8"
+    })
+    fs.rmSync(binary)
+    fs.rmSync(directory, { recursive: true })
+    expect(result.stdout).toBe("Unavailable true\nthrough a FIFO\n0\nUnavailable true\n")
   })
 
   it.runIf(isRoot)("as PID 1 of a namespace", () => {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process"
 import * as path from "node:path"
 import { describe, expect, it } from "vitest"
 import { command } from "../src/index.ts"
-import { childrenOf, descriptorCount, exited, isSanitized, root, sh, until, withServer } from "./support.ts"
+import { atRest, childrenOf, descriptorCount, exited, isSanitized, root, sh, until, withServer } from "./support.ts"
 
 const { get } = withServer()
 const quiet = { stdout: "ignore", stderr: "ignore" } as const
@@ -18,6 +18,7 @@ describe("hygiene", () => {
   })
 
   it("37: descriptors are as before after runs, errors and interruptions", async () => {
+    await atRest(get())
     const before = [descriptorCount(), descriptorCount(get().pid)]
     for (let i = 0; i < 25; i++) {
       await Promise.all(Array.from({ length: 20 }, async () => {

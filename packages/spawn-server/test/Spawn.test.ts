@@ -4,7 +4,19 @@ import * as path from "node:path"
 import { spawnSync } from "node:child_process"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { command, SpawnServer } from "../src/index.ts"
-import { descriptorCount, exited, exitOf, isRoot, release, run, sh, signal, tag, withServer } from "./support.ts"
+import {
+  atRest,
+  descriptorCount,
+  exited,
+  exitOf,
+  isRoot,
+  release,
+  run,
+  sh,
+  signal,
+  tag,
+  withServer
+} from "./support.ts"
 
 const { get } = withServer()
 let directory = ""
@@ -128,6 +140,7 @@ describe("spawn errors", () => {
   })
 
   it("35: out of descriptors, and the server serves on", async () => {
+    await atRest(get())
     const before = descriptorCount(get().pid)
     const limit = (n: number | string): void => {
       expect(spawnSync("prlimit", ["--pid", String(get().pid), `--nofile=${n}:`]).status).toBe(0)

@@ -5,15 +5,15 @@ import { describe, expect, it } from "vitest"
 import type { SpawnRequest } from "../src/index.ts"
 import { exited, exitOf, grace, having, killed, release, run, sh, slack, tag, until, withServer } from "./support.ts"
 
-const { get } = withServer()
-
 const collect = (stream: NodeJS.ReadableStream): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
   stream.on("data", (chunk: Buffer) => chunks.push(chunk))
   return new Promise((resolve) => stream.once("close", () => resolve(Buffer.concat(chunks))))
 }
 
-describe("streams", () => {
+describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s", (pipes) => {
+  const { get } = withServer({ pipes })
+
   it("21: a member that holds the pipe does not hold the exit", async () => {
     const t = tag()
     const r = await sh(get(), `sleep ${t} & echo done`)
@@ -97,7 +97,11 @@ describe("streams", () => {
 
   it("26: /dev/stdin and its like are real pipes", async () => {
     const r = await sh(get(), "cat /dev/stdin; echo x >/dev/stdout; echo y | tee /dev/stderr", { stdin: "pipe" })
-    r.job.writable(0).end("in\n")
+    const input = r.job.writable(0)
+    input.write("in\n")
+    // open(2) of a FIFO waits for a writer, that of a pipe does not.
+    if (pipes === "fifo") await until("it is open", () => r.output() === "in\n")
+    input.end()
     expect(await exitOf(r)).toEqual(exited(0))
     await r.ended
     expect([r.output(), r.errors()]).toEqual(["in\nx\ny\n", "y\n"])
@@ -182,6 +186,23 @@ describe("streams", () => {
     expect(performance.now() - began).toBeLessThan(3 * slack + grace)
     await again.ended
     fs.rmSync(directory, { recursive: true })
+  })
+
+  it("what was opened has no name left", async () => {
+    const r = await run(get(), "cat", [], { stdin: "pipe" })
+    const opened = fs.readdirSync("/proc/self/fd").flatMap((fd) => {
+      try {
+        return [fs.readlinkSync(`/proc/self/fd/${fd}`)]
+      } catch {
+        return []
+      }
+    })
+    // The three of this job: Node's own and the server's are anonymous.
+    const named = opened.filter((name) => name.includes("/effect-process-"))
+    expect(named.length).toBe(pipes === "fifo" ? 4 : 0)
+    await until("they are unlinked", () => named.every((name) => !fs.existsSync(name)))
+    r.job.writable(0).end()
+    await r.ended
   })
 
   it("a pipeline whose second stage does not start leaves nothing", async () => {

@@ -23,9 +23,14 @@ import {
 
 const byNumber = (a: number, b: number) => a - b
 
-const { get, restart } = withServer()
+/** Once more as on a kernel without CONFIG_PROC_CHILDREN: by the ppid column of every /proc/PID/stat. */
+describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s", (_, childrenFiles) => {
+  const { get, restart } = withServer({ childrenFiles })
 
-describe("tree", () => {
+  it("the server says how it finds children", () => {
+    expect(get().features.childrenFiles).toBe(childrenFiles)
+  })
+
   it("1: ends politely without waiting out the grace period", async () => {
     const t = tag()
     const r = await sh(get(), `sleep ${t} & exec sleep ${t}`, { graceMs: 5000 })

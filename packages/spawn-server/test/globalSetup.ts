@@ -16,7 +16,7 @@ export default function setup(): void {
   run(path.join(root, "../../node_modules/.bin/tsc"), ["-b", root])
   const out = path.join(root, "build", "fixtures")
   fs.mkdirSync(out, { recursive: true })
-  for (const name of ["daemon", "bomb", "threads"]) {
+  for (const name of ["daemon", "bomb", "threads", "hunter", "inject"]) {
     run("cc", [
       "-std=c11",
       "-Wall",

@@ -81,6 +81,16 @@ export const alive = (word: string, count = 1): Promise<number> =>
 
 export const descriptorCount = (pid: number | "self" = "self"): number => fs.readdirSync(`/proc/${pid}/fd`).length
 
+/**
+ * The server has nothing open but its own, and says so by its answers. A job without pipes is asked for, because no
+ * answer follows the last word about earlier ones, `OPENED`: by then the server has read it.
+ */
+export const atRest = async (server: SpawnServer): Promise<void> => {
+  const job = await server.spawn(command("true", [], { stdout: "ignore", stderr: "ignore" }))
+  await job.empty()
+  await until("the server has no children", () => childrenOf(server.pid).length === 0)
+}
+
 export interface Running {
   readonly job: Job
   readonly events: Array<JobEvent>

@@ -1,6 +1,5 @@
 /** The owner's ends of a child's pipes, over the sockets that `node:child_process` makes. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type InputPipe, type OutputPipe, PipeFailure } from "effect-process/Engine"
 import * as fs from "node:fs"
 import type { Socket } from "node:net"
@@ -73,45 +72,17 @@ export class SocketOutput implements OutputPipe {
     this.wake?.()
   }
 
-  private take(): Buffer | undefined {
+  readonly poll: OutputPipe["poll"] = () => {
     const chunk: Buffer | null = this.taken.shift() ?? this.socket.read()
-    return chunk ?? undefined
+    return chunk ?? (this.ended ? this.failed ?? null : undefined)
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
-    const chunk = this.take()
-    if (chunk !== undefined) return Effect.succeedSome(chunk)
-    if (!this.ended) return undefined
-    return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
+  readonly listen: OutputPipe["listen"] = (listener) => {
+    this.wake = listener
+    if (this.ended || this.holdsData()) listener?.()
   }
 
-  readonly read: OutputPipe["read"] = Effect.suspend(() =>
-    this.next() ?? Effect.async((resume) => {
-      this.wake = () => {
-        const next = this.next()
-        if (next === undefined) return
-        this.wake = undefined
-        resume(next)
-      }
-      return Effect.sync(() => {
-        this.wake = undefined
-      })
-    })
-  )
-
-  readonly drain: OutputPipe["drain"] = (push, done) => {
-    this.wake = () => {
-      for (let chunk = this.take(); chunk !== undefined; chunk = this.take()) push(chunk)
-      if (!this.ended) return
-      this.wake = undefined
-      done(this.failed)
-    }
-    this.wake()
-  }
-
-  readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() =>
-    this.taken.length > 0 || this.socket.readableLength > 0
-  )
+  readonly holdsData: OutputPipe["holdsData"] = () => this.taken.length > 0 || this.socket.readableLength > 0
 
   readonly cut: OutputPipe["cut"] = Effect.sync(() => {
     if (this.ended) return

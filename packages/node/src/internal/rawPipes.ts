@@ -1,6 +1,5 @@
 /** The owner's ends of real pipes, which a spawn server made. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type OutputPipe, PipeFailure } from "effect-process/Engine"
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
 import { errnoOf } from "./errno.ts"
@@ -71,47 +70,21 @@ export class RawOutput implements OutputPipe {
     this.wake?.()
   }
 
-  private take(): Buffer | undefined {
+  readonly poll: OutputPipe["poll"] = () => {
     const chunk = this.taken.shift()
-    if (chunk === undefined) return undefined
+    if (chunk === undefined) return this.ended ? this.failed ?? null : undefined
     const wasFull = this.queued >= highWater
     this.queued -= chunk.length
     if (wasFull && this.queued < highWater && !this.socket.destroyed) this.socket.resume()
     return chunk
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
-    const chunk = this.take()
-    if (chunk !== undefined) return Effect.succeedSome(chunk)
-    if (!this.ended) return undefined
-    return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
+  readonly listen: OutputPipe["listen"] = (listener) => {
+    this.wake = listener
+    if (this.ended || this.taken.length > 0) listener?.()
   }
 
-  readonly read: OutputPipe["read"] = Effect.suspend(() =>
-    this.next() ?? Effect.async((resume) => {
-      this.wake = () => {
-        const next = this.next()
-        if (next === undefined) return
-        this.wake = undefined
-        resume(next)
-      }
-      return Effect.sync(() => {
-        this.wake = undefined
-      })
-    })
-  )
-
-  readonly drain: OutputPipe["drain"] = (push, done) => {
-    this.wake = () => {
-      for (let chunk = this.take(); chunk !== undefined; chunk = this.take()) push(chunk)
-      if (!this.ended) return
-      this.wake = undefined
-      done(this.failed)
-    }
-    this.wake()
-  }
-
-  readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() => this.taken.length > 0)
+  readonly holdsData: OutputPipe["holdsData"] = () => this.taken.length > 0
 
   readonly cut: OutputPipe["cut"] = Effect.sync(() => {
     if (this.ended) return

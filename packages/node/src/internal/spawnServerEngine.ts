@@ -2,12 +2,12 @@
 import {
   InvalidRequest,
   type Job,
-  type PipeRequest,
   type Redirect,
   ServerLost,
   SpawnFailure as ClientFailure,
   SpawnServer,
   type SpawnRequest as ClientRequest,
+  type StageRequest as ClientStage,
   type StartOptions,
   Unavailable
 } from "@effect-process/spawn-server"
@@ -16,30 +16,35 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import * as os from "node:os"
+import { isatty } from "node:tty"
+import { isMainThread } from "node:worker_threads"
 import { EngineUnavailable, SpawnServerLost } from "effect-process"
 import {
   type Engine,
   type EngineJob,
   type Guarantees,
   type Limits,
+  type Redirect as EngineRedirect,
   SpawnFailure,
   type SpawnRequest,
   type StageRequest
 } from "effect-process/Engine"
-import { failure, isExhaustion, missingInterpreter } from "./errno.ts"
+import { atStage, failure, isExhaustion, missingInterpreter } from "./errno.ts"
 import { connect, environment } from "./owner.ts"
 import { interpreterOf } from "./preflight.ts"
 import { numberOf } from "./signals.ts"
 import * as spawnServerJob from "./spawnServerJob.ts"
 
-const guarantees: Guarantees = {
+const guaranteesOf = (features: SpawnServer["features"]): Guarantees => ({
   engine: "spawn-server",
   reach: "descendants",
   ownerDeath: "supervisor",
   deadline: "external",
   statuses: "exact",
-  usage: "exact"
-}
+  usage: "exact",
+  backstop: features.cgroup ? "cgroup" : "none"
+})
 
 /** Milliseconds that the end of a server may take beyond the grace of its jobs. */
 const closeBound = 2_500
@@ -58,67 +63,66 @@ const limitsOf = (limits: Limits) =>
     return value === undefined ? [] : [{ resource, soft: value, hard: value }]
   })
 
-interface Translated {
-  readonly request: ClientRequest
-  readonly pipes: spawnServerJob.Pipes
+const redirectOf = (redirect: EngineRedirect): Redirect => {
+  const { fd } = redirect
+  switch (redirect.to) {
+    case "inherit":
+      return { fd, kind: "inherit" }
+    case "null":
+      return { fd, kind: "null" }
+    case "file":
+      return { fd, kind: "file", path: redirect.path, mode: redirect.mode }
+    case "pipe":
+      return { fd, kind: redirect.end, pipe: redirect.pipe }
+    case "descriptor":
+      return { fd, kind: "dup", of: redirect.of }
+  }
 }
 
-const stdioNames = ["stdin", "stdout", "stderr"] as const
+const stageOf = (stage: StageRequest): ClientStage => ({
+  file: stage.file,
+  args: stage.args,
+  env: stage.env,
+  redirects: stage.redirects.map(redirectOf),
+  ...(stage.argv0 === undefined ? {} : { argv0: stage.argv0 }),
+  ...(stage.workingDirectory === undefined ? {} : { cwd: stage.workingDirectory }),
+  ...(stage.umask === undefined ? {} : { umask: stage.umask }),
+  ...(stage.nice === undefined ? {} : { nice: stage.nice }),
+  ...(stage.user === undefined ? {} : { user: stage.user }),
+  ...(stage.limits === undefined ? {} : { limits: limitsOf(stage.limits) })
+})
 
-const translate = ({ gracePeriod, killSignal, stages, timeout }: SpawnRequest): Translated => {
-  const [stage, ...more] = stages
-  if (more.length > 0) throw refused("Unsupported", "a pipeline is not supported yet; run it in Command.shell")
+const inheritsStdin = ({ stages }: SpawnRequest): boolean =>
+  stages.some(({ redirects }) => redirects.some(({ fd, to }) => fd === 0 && to === "inherit"))
+
+const translate = (request: SpawnRequest): ClientRequest => {
+  const { gracePeriod, killSignal, pipes, stages, timeout } = request
   const signal = numberOf(killSignal)
   if (signal === undefined) throw refused("InvalidArgument", `${killSignal} is no signal of this system`)
-  const requests: Array<PipeRequest> = []
-  const redirects: Array<Redirect> = []
-  const pipes: { stdin: number | undefined; stdout: number | undefined; stderr: number | undefined } = {
-    stdin: undefined,
-    stdout: undefined,
-    stderr: undefined
-  }
-  for (const [fd, name] of stdioNames.entries()) {
-    const stdio = stage[name]
-    if (stdio === "pipe") {
-      pipes[name] = requests.length
-      redirects.push({ fd, kind: fd === 0 ? "read" : "write", pipe: requests.length })
-      requests.push({ owner: fd === 0 ? "writes" : "reads" })
-    } else redirects.push({ fd, kind: stdio === "inherit" ? "inherit" : "null" })
-  }
   const deadline = timeout === undefined || !Duration.isFinite(timeout) ? undefined : Duration.toMillis(timeout)
   return {
+    stages: stages.map(stageOf),
     pipes,
-    request: {
-      stages: [{
-        file: stage.file,
-        args: stage.args,
-        env: stage.env,
-        redirects,
-        ...(stage.argv0 === undefined ? {} : { argv0: stage.argv0 }),
-        ...(stage.workingDirectory === undefined ? {} : { cwd: stage.workingDirectory }),
-        ...(stage.umask === undefined ? {} : { umask: stage.umask }),
-        ...(stage.nice === undefined ? {} : { nice: stage.nice }),
-        ...(stage.user === undefined ? {} : { user: stage.user }),
-        ...(stage.limits === undefined ? {} : { limits: limitsOf(stage.limits) })
-      }],
-      pipes: requests,
-      killSignal: signal,
-      graceMs: spawnServerJob.graceMillis(gracePeriod),
-      // The server finds out by itself whether there is a terminal.
-      foreground: stage.stdin === "inherit",
-      ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
-    }
+    killSignal: signal,
+    graceMs: spawnServerJob.graceMillis(gracePeriod),
+    // The server finds out by itself whether there is a terminal.
+    foreground: inheritsStdin(request),
+    ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
   }
 }
 
-const failed = (error: unknown, stage: StageRequest): SpawnFailure | SpawnServerLost => {
+const failed = (error: unknown, request: SpawnRequest): SpawnFailure | SpawnServerLost => {
   if (error instanceof SpawnFailure || error instanceof SpawnServerLost) return error
   if (error instanceof ServerLost) return spawnServerJob.lostOf(error, "a command that was being started")
   if (error instanceof Unavailable) return new SpawnServerLost({ lost: `a command; another one: ${error.message}` })
   // Its message quotes the value, which may be secret.
   if (error instanceof InvalidRequest) return refused("InvalidArgument", `the ${error.what} is not valid`)
   if (!(error instanceof ClientFailure)) throw error
-  const { code, exists, path, step } = error
+  const { stage: index } = error
+  return atStage(stageFailure(error, request.stages[index] ?? request.stages[0]), index)
+}
+
+const stageFailure = ({ code, exists, path, step }: ClientFailure, stage: StageRequest): SpawnFailure => {
   if (isExhaustion(code)) return failure(code, "fork", undefined)
   if (step === "chdir") return failure(code, step, stage.workingDirectory ?? path)
   if (step !== "exec") return failure(code, step, path)
@@ -126,10 +130,45 @@ const failed = (error: unknown, stage: StageRequest): SpawnFailure | SpawnServer
   return code === "ENOENT" && exists ? missingInterpreter(code, file, interpreterOf(file)) : failure(code, step, file)
 }
 
-/** After the stop this goes on when the shell has said so, and so does the job. */
-const stopWith = (job: Job): void => {
-  process.kill(0, "SIGTSTP")
-  job.resume()
+const [ttin, ttou] = [os.constants.signals.SIGTTIN, os.constants.signals.SIGTTOU]
+
+const onTerminal = new Set<Job>()
+
+const resumeAll = (): void => {
+  for (const job of onTerminal) job.resume()
+}
+
+/** A job that inherits a terminal: it is stopped with us, goes on with us, and is in the foreground when we are. */
+const followTerminal = (job: Job): void => {
+  // Also after a `bg`, when it goes on without the terminal, and gets it with a later `fg`. Worker threads have no signals.
+  if (isMainThread && onTerminal.size === 0) process.on("SIGCONT", resumeAll)
+  onTerminal.add(job)
+  job.listen((event) => {
+    if (event.type === "empty" || event.type === "unkillable") {
+      onTerminal.delete(job)
+      if (onTerminal.size === 0) process.off("SIGCONT", resumeAll)
+    }
+    if (event.type !== "stopped" || !event.terminal) return
+    // The one signal that our own group ever gets. It stops us here; where it is ignored, as in a group that no shell
+    // looks after, the job just goes on.
+    process.kill(0, "SIGTSTP")
+    job.resume()
+  })
+}
+
+/** Says once why a job does not go on: it wants the terminal, and is not in its foreground. */
+const stoppedWarning = (inherits: boolean, warn: (message: string) => void): spawnServerJob.Events["onStopped"] => {
+  let warned = false
+  return (job, { signal }) => {
+    if (warned || (signal !== ttin && signal !== ttou)) return
+    warned = true
+    warn(
+      `process ${job.pid} was stopped by ${signal === ttin ? "SIGTTIN" : "SIGTTOU"} because it wants the terminal; ` +
+        (inherits
+          ? "it goes on when this program is in the foreground"
+          : "a command that may ask something there, such as a password, is given it by Command.stdin(\"inherit\")")
+    )
+  }
 }
 
 /** What the layer can be told. */
@@ -147,8 +186,11 @@ class Servers {
   private readonly graces = new Map<Job, number>()
   private isClosed = false
 
+  readonly guarantees: Guarantees
+
   private constructor(options: StartOptions, first: SpawnServer) {
     this.options = options
+    this.guarantees = guaranteesOf(first.features)
     this.current = Promise.resolve(first)
   }
 
@@ -196,15 +238,21 @@ class Servers {
 const unavailable = (reason: string, cause?: unknown): EngineUnavailable =>
   new EngineUnavailable({ engine: "spawn-server", reason, ...(cause === undefined ? {} : { cause }) })
 
-const start = (servers: Servers, clock: Clock.Clock, events: spawnServerJob.Events) => (request: SpawnRequest) =>
-  Effect.tryPromise({
-    try: async (): Promise<EngineJob> => {
-      const translated = translate(request)
-      const job = await servers.spawn(translated.request)
-      return spawnServerJob.make(job, translated.pipes, clock, events)
-    },
-    catch: (error) => failed(error, request.stages[0])
-  }).pipe(Effect.uninterruptible)
+const start =
+  (servers: Servers, clock: Clock.Clock, warn: (message: string) => void, late: (message: string) => void) =>
+  (request: SpawnRequest) =>
+    Effect.tryPromise({
+      try: async (): Promise<EngineJob> => {
+        const job = await servers.spawn(translate(request))
+        const inherits = inheritsStdin(request)
+        if (inherits && isatty(0)) followTerminal(job)
+        return spawnServerJob.make(job, clock, {
+          onLateFailure: late,
+          onStopped: stoppedWarning(inherits, warn)
+        })
+      },
+      catch: (error) => failed(error, request)
+    }).pipe(Effect.uninterruptible)
 
 export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
@@ -223,19 +271,14 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
     )
     const runtime = yield* Effect.runtime()
     const clock = Clock.make()
-    const events: spawnServerJob.Events = {
-      onLateFailure: (message) =>
-        Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`)),
-      onStopped: () => undefined
-    }
+    const warn = (message: string) => void Runtime.runFork(runtime)(Effect.logWarning(message))
+    const late = (message: string) =>
+      void Runtime.runFork(runtime)(Effect.logError(`a command did not start in the end: ${message}`))
     return {
-      guarantees,
+      guarantees: servers.guarantees,
       clock,
       environment,
-      spawn: (request) =>
-        start(servers, clock, request.stages[0].stdin === "inherit" ? { ...events, onStopped: stopWith } : events)(
-          request
-        ),
+      spawn: start(servers, clock, warn, late),
       connect
     }
   })

@@ -5,12 +5,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-process"
 import {
   type EngineJob,
-  type InputPipe,
-  type OutputPipe,
   SignalFailure,
   type StageExit as EngineExit
 } from "effect-process/Engine"
@@ -40,8 +37,9 @@ const usageOf = (usage: StageExit["usage"]): ResourceUsage => ({
   involuntaryContextSwitches: usage.involuntarySwitches
 })
 
-const exitOf = (pid: number, { exit, usage }: StageExit): EngineExit => ({
+const exitOf = (pid: number, { exit, usage }: StageExit, order: number): EngineExit => ({
   pid,
+  order,
   exit: exit.kind === "exited" ? exited(exit.code) : killed(nameOf(exit.signal), { coreDumped: exit.coreDumped }),
   usage: usageOf(usage)
 })
@@ -54,33 +52,21 @@ const describe = (row: ProcessRow): ProcessInfo | undefined => {
     : undefined)
 }
 
-/** Which pipe of the request is the owner's end of which descriptor. */
-export interface Pipes {
-  readonly stdin: number | undefined
-  readonly stdout: number | undefined
-  readonly stderr: number | undefined
-}
-
 /** What the engine is told of. */
 export interface Events {
   /** An exec that took long has failed in the end: all that is left is to say so. */
   readonly onLateFailure: (message: string) => void
-  /** A job in the foreground was stopped from the terminal, which we have again. */
-  readonly onStopped: (job: Job) => void
+  /** `terminal`: from the terminal, which it had and we have again. */
+  readonly onStopped: (job: Job, stop: { readonly signal: number; readonly terminal: boolean }) => void
 }
 
-const output = (job: Job, pipe: number | undefined): Option.Option<OutputPipe> =>
-  pipe === undefined ? Option.none() : Option.some(new RawOutput(job.takeDescriptor(pipe)))
-
-const input = (job: Job, pipe: number | undefined): Option.Option<InputPipe> =>
-  pipe === undefined ? Option.none() : Option.some(new SocketInput(job.writable(pipe)))
-
-export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events): EngineJob => {
+export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob => {
   const { pid } = job
   const exits = Deferred.unsafeMake<ReadonlyArray<EngineExit>, SpawnServerLost>(FiberId.none)
   const empty = Deferred.unsafeMake<void, SpawnServerLost>(FiberId.none)
   const deadlineExpired = Deferred.unsafeMake<void>(FiberId.none)
   let unkillable: ReadonlyArray<ProcessRow> | undefined
+  const order: Array<number> = []
   const lost = (failure: ServerLost) => lostOf(failure, `process ${pid}`)
 
   const finishExits = () => {
@@ -88,7 +74,9 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
       exits,
       Effect.succeed(
         job.exits.map((exit, stage) =>
-          exit === undefined ? { pid, exit: exited(127), usage: noUsage } : exitOf(job.pids[stage] ?? pid, exit)
+          exit === undefined
+            ? { pid, exit: exited(127), usage: noUsage, order: stage }
+            : exitOf(job.pids[stage] ?? pid, exit, order.indexOf(stage))
         )
       )
     )
@@ -97,6 +85,7 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
   job.listen((event) => {
     switch (event.type) {
       case "exit":
+        order.push(event.stage)
         if (job.hasExited) finishExits()
         return
       case "failed":
@@ -106,7 +95,7 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
       case "deadline":
         return Deferred.unsafeDone(deadlineExpired, Effect.void)
       case "stopped":
-        return events.onStopped(job)
+        return events.onStopped(job, event)
       case "lost":
         return Deferred.unsafeDone(exits, Effect.fail(lost(event.failure)))
       case "unkillable":
@@ -131,9 +120,8 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
   return {
     pid,
     processGroupId: job.processGroupId,
-    stdin: input(job, pipes.stdin),
-    stdout: output(job, pipes.stdout),
-    stderr: output(job, pipes.stderr),
+    input: (pipe) => new SocketInput(job.writable(pipe)),
+    output: (pipe) => new RawOutput(job.takeDescriptor(pipe)),
     exits: Deferred.await(exits),
     empty: Deferred.await(empty),
     signal: (signal, to) =>
@@ -157,7 +145,7 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
     descendants: Effect.map(
       rows,
       (all) =>
-        all.filter((row) => row.pid !== pid).map(describe).filter((info): info is ProcessInfo => info !== undefined)
+        all.filter((row) => !job.pids.includes(row.pid)).map(describe).filter((info): info is ProcessInfo => info !== undefined)
     ),
     survivors: Effect.map(
       rows,

@@ -31,8 +31,7 @@ export interface Drain {
 /** A pipe that a stage writes and the handle reads. @internal */
 export interface Source {
   readonly pipe: number
-  /** The stages that write it. */
-  readonly stages: ReadonlyArray<number>
+  readonly stage: number
 }
 
 /** @internal */
@@ -41,7 +40,8 @@ export interface Plan {
   readonly pipes: ReadonlyArray<PipeRequest>
   /** The pipe that the handle's `stdin` writes. */
   readonly stdin: number | undefined
-  readonly stdout: Source | undefined
+  /** Of the last stage, and of those of which only the stderr is piped on. */
+  readonly stdout: ReadonlyArray<Source>
   readonly stderr: ReadonlyArray<Source>
   readonly feeds: ReadonlyArray<Feed>
   readonly drains: ReadonlyArray<Drain>
@@ -134,16 +134,11 @@ class Wiring {
   readonly pipes: Array<PipeRequest> = []
   readonly feeds: Array<Feed> = []
   readonly drains: Array<Drain> = []
+  readonly stdout: Array<Source> = []
   readonly stderr: Array<Source> = []
   stdin: number | undefined
-  private stdoutPipe: number | undefined
-  private readonly stdoutStages: Array<number> = []
   /** Between the last stage and this one. */
   private link: number | undefined
-
-  get stdout(): Source | undefined {
-    return this.stdoutPipe === undefined ? undefined : { pipe: this.stdoutPipe, stages: this.stdoutStages }
-  }
 
   private pipe(owner: PipeRequest["owner"]): number {
     return this.pipes.push({ owner }) - 1
@@ -166,6 +161,12 @@ class Wiring {
   private drain(name: Drain["name"], fd: number, stage: number, sink: AnySink): Redirect {
     const pipe = this.pipe("reads")
     this.drains.push({ pipe, name, stage, sink })
+    return this.write(fd, pipe)
+  }
+
+  private source(fd: 1 | 2, sources: Array<Source>, stage: number): Redirect {
+    const pipe = this.pipe("reads")
+    sources.push({ pipe, stage })
     return this.write(fd, pipe)
   }
 
@@ -221,14 +222,11 @@ class Wiring {
     const next = feeds === undefined ? undefined : this.pipe("none")
     const stdout = this.output("stdout", 1, stage.stdout, index, () => {
       if (next !== undefined && feeds !== "stderr") return this.write(1, next)
-      this.stdoutStages.push(index)
-      return this.write(1, this.stdoutPipe ??= this.pipe("reads"))
+      return this.source(1, this.stdout, index)
     })
     const stderr = this.output("stderr", 2, stage.stderr, index, () => {
       if (next !== undefined && feeds !== "stdout") return this.write(2, next)
-      const pipe = this.pipe("reads")
-      this.stderr.push({ pipe, stages: [index] })
-      return this.write(2, pipe)
+      return this.source(2, this.stderr, index)
     })
     const more = [...stage.descriptors].map(([fd, descriptor]) => this.descriptor(fd, descriptor, index))
     this.link = next

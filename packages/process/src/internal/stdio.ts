@@ -10,7 +10,7 @@ import type { EngineJob } from "../Engine.ts"
 import { Input } from "./input.ts"
 import { Once } from "./once.ts"
 import { Output } from "./output.ts"
-import type { Plan } from "./plan.ts"
+import type { Plan, Source } from "./plan.ts"
 import { Tail } from "./text.ts"
 
 /** What a job does when an input or a Sink fails: the cause becomes the failure of its exit; without one it is only ended. */
@@ -48,19 +48,16 @@ export class JobStdio<E> {
     this.feeds = plan.feeds.map(({ name, pipe }) =>
       pipe === plan.stdin ? this.stdin : new Input(command, name, running.input(pipe), failed)
     )
-    const stdoutTail = tail()
-    this.stdout = new Output(
-      command,
-      "stdout",
-      plan.stdout === undefined ? [] : [{ pipe: running.output(plan.stdout.pipe), tail: stdoutTail }],
-      stdoutTail
-    )
-    const sources = plan.stderr.map(({ pipe, stages }) => {
-      const source = { pipe: running.output(pipe), tail: tail() }
-      for (const stage of stages) this.stderrTails.set(stage, source.tail)
-      return source
-    })
-    this.stderr = new Output(command, "stderr", sources, sources.length === 1 ? sources[0]?.tail ?? tail() : tail())
+    const output = (name: "stdout" | "stderr", planned: ReadonlyArray<Source>) => {
+      const sources = planned.map(({ pipe, stage }) => {
+        const source = { pipe: running.output(pipe), tail: tail() }
+        if (name === "stderr") this.stderrTails.set(stage, source.tail)
+        return source
+      })
+      return new Output(command, name, sources, sources.length === 1 ? sources[0]?.tail ?? tail() : tail())
+    }
+    this.stdout = output("stdout", plan.stdout)
+    this.stderr = output("stderr", plan.stderr)
     this.drains = plan.drains.map(({ name, pipe, stage }) => {
       const source = { pipe: running.output(pipe), tail: tail() }
       if (name === "stderr") this.stderrTails.set(stage, source.tail)
@@ -76,8 +73,9 @@ export class JobStdio<E> {
 
   /** Whether a reader of ours left before the end of what a stage wrote. */
   wasAbandoned(stage: number): boolean {
-    return (this.stdout.abandoned && this.plan.stdout?.stages.includes(stage) === true) ||
-      (this.stderr.abandoned && this.plan.stderr.some(({ stages }) => stages.includes(stage))) ||
+    const { stderr, stdout } = this.plan
+    return (this.stdout.abandoned && stdout.some((source) => source.stage === stage)) ||
+      (this.stderr.abandoned && stderr.some((source) => source.stage === stage)) ||
       this.drains.some(({ abandoned }, i) => abandoned && this.plan.drains[i]?.stage === stage)
   }
 

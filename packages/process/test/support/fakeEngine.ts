@@ -388,7 +388,8 @@ export class FakeEngine implements Engine.Engine {
       ownerDeath: "none",
       deadline: options.deadline ?? "event-loop",
       statuses: "exact",
-      usage: "exact"
+      usage: "exact",
+      backstop: "none"
     }
   }
 

@@ -1,6 +1,7 @@
 /** What the client asks of the system: names of errors, `/proc`. */
 import * as fs from "node:fs"
 import * as os from "node:os"
+import type { ProcessRow } from "../Job.ts"
 
 const errnoNames = new Map<number, string>()
 for (const [name, value] of Object.entries(os.constants.errno)) if (!errnoNames.has(value)) errnoNames.set(value, name)
@@ -34,6 +35,44 @@ export const readStat = (pid: number | string): Stat | undefined => {
   }
 }
 
+/**
+ * What a supervisor would say of a process: for when there is none any more.
+ *
+ * @internal
+ */
+export const readRow = (pid: number): ProcessRow | undefined => {
+  try {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
+    const end = text.lastIndexOf(")")
+    const fields = text.slice(end + 2).split(" ")
+    const number = (column: number): number => Number(fields[column - 3])
+    const words = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim()
+    return {
+      pid,
+      ppid: number(4),
+      pgid: number(5),
+      sid: number(6),
+      state: fields[0] ?? "?",
+      denied: isDenied(pid),
+      start: number(22),
+      // Linux tells user space of ticks of 10 ms everywhere, and of pages of 4 KiB nearly so; both are estimates here.
+      rssBytes: number(24) * 4096,
+      cpuMicros: (number(14) + number(15)) * 10_000,
+      command: words === "" ? text.slice(text.indexOf("("), end + 1) : words.slice(0, 199)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+const isDenied = (pid: number): boolean => {
+  try {
+    return !process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
 let owner: string | undefined
 
 /**
@@ -54,8 +93,12 @@ export const ownerMark = (): string => {
   return owner
 }
 
-/** What a supervisor calls itself, see PR_SET_NAME. */
-const supervisorName = "ep-supervisor"
+/**
+ * What a supervisor calls itself, see PR_SET_NAME.
+ *
+ * @internal
+ */
+export const supervisorName = "ep-supervisor"
 
 const isOrphan = (pid: number): boolean => {
   for (let at = pid, hops = 0; hops < 4096; hops++) {

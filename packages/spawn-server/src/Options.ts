@@ -1,0 +1,36 @@
+/** What a server can be told when it is started, and what it says of itself. */
+import { fileURLToPath } from "node:url"
+
+export interface StartOptions {
+  /** Path of the program; default the one built with this package. */
+  readonly binary?: string
+  /** Milliseconds after SIGKILL before what is left is reported; default 1000. */
+  readonly killBoundMs?: number
+  /** Milliseconds that a supervisor may be late before the server looks after it; default 250. */
+  readonly slackMs?: number
+  /** Mark processes with `EFFECT_PROCESS_OWNER`; default true. */
+  readonly mark?: boolean
+  /** Keep jobs in a cgroup of their own where one can be made; default true. */
+  readonly cgroup?: boolean
+  /** Use `/proc/PID/task/TID/children` where the kernel has it; default true. Without, all of `/proc` is read. */
+  readonly childrenFiles?: boolean
+  /**
+   * How our ends of the pipes are opened: through `/proc`, or as FIFOs in a directory of their own. Default `/proc`, and
+   * FIFOs where it does not lead to them.
+   */
+  readonly pipes?: "proc" | "fifo"
+  /** Milliseconds for the program to start and greet; default 5000. */
+  readonly startTimeoutMs?: number
+  /** Milliseconds without an answer after which the server is taken for hung and killed; default 2000. */
+  readonly hangMs?: number
+}
+
+export interface Features {
+  /** The kernel has `/proc/PID/task/TID/children`. */
+  readonly childrenFiles: boolean
+  readonly cgroup: boolean
+}
+
+/** Where the build puts the program. */
+export const defaultBinary = (): string =>
+  fileURLToPath(new URL("../build/effect-process-spawn-server", import.meta.url))
