@@ -1,19 +1,22 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import { EngineUnavailable } from "effect-process"
 import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest, type StageRequest } from "effect-process/Engine"
 import type { ChildProcess } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import type { Socket } from "node:net"
 import type { Stream } from "node:stream"
 import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
 import { start as startStage, unsupported } from "./childProcessStage.ts"
 import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
 import { atStage, errnoOf, failure, isExhaustion } from "./errno.ts"
+import * as kernelPipes from "./kernelPipes.ts"
+import type { KernelPipe } from "./kernelPipes.ts"
 import { SocketInput, SocketOutput } from "./pipes.ts"
 import { preflight } from "./preflight.ts"
 import { ownerMark } from "./processTable.ts"
@@ -30,18 +33,19 @@ const checkSupported = (stage: StageRequest): void => {
   if ((stage.user?.groups?.length ?? 0) > 0) throw unsupported("Command.user with groups", "run setpriv(1)")
 }
 
-/** What the status stream says: nothing when the exec succeeded and closed it, else an errno. */
-const statusOf = (stream: Stream): Effect.Effect<string> =>
-  Effect.async((resume) => {
-    let text = ""
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString("latin1")
-    })
-    stream.on("error", () => {
-      // The stream closes.
-    })
-    stream.once("close", () => resume(Effect.succeed(text)))
+/** What the status stream says: nothing when the exec succeeded and closed it, else an errno. Listens from now on. */
+const statusOf = (stream: Stream): Effect.Effect<string> => {
+  const status = Deferred.unsafeMake<string>(FiberId.none)
+  let text = ""
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString("latin1")
   })
+  stream.on("error", () => {
+    // The stream closes.
+  })
+  stream.once("close", () => Deferred.unsafeDone(status, Effect.succeed(text)))
+  return Deferred.await(status)
+}
 
 /** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
 const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
@@ -64,8 +68,7 @@ const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure
 class Launch {
   readonly inputs = new Map<number, SocketInput>()
   readonly outputs = new Map<number, SocketOutput>()
-  /** What a stage writes and the next one is to read. */
-  private readonly links = new Map<number, Socket>()
+  private readonly links: ReadonlyMap<number, KernelPipe>
   readonly started: Array<childProcessJob.Running> = []
   private readonly statuses: Array<Effect.Effect<void, SpawnFailure>> = []
   private readonly request: SpawnRequest
@@ -73,7 +76,14 @@ class Launch {
   private readonly mark: string
   private readonly shield: Shield | undefined
 
-  constructor(request: SpawnRequest, watchdog: Watchdog, mark: string, shield: Shield | undefined) {
+  constructor(
+    request: SpawnRequest,
+    links: ReadonlyArray<KernelPipe>,
+    watchdog: Watchdog,
+    mark: string,
+    shield: Shield | undefined
+  ) {
+    this.links = new Map(linksOf(request).map((pipe, i) => [pipe, links[i] as KernelPipe]))
     this.request = request
     this.watchdog = watchdog
     this.mark = mark
@@ -96,10 +106,8 @@ class Launch {
       const env = this.mark === "" ? stage.env : { ...stage.env, [markName]: this.mark }
       const { child, ends, status } = startStage(file, stage, env, this.links, this.shield)
       for (const [pipe, end] of ends) {
-        const owner = pipes[pipe]?.owner
-        if (owner === "reads") this.outputs.set(pipe, new SocketOutput(end))
-        else if (owner === "writes") this.inputs.set(pipe, new SocketInput(end))
-        else this.links.set(pipe, end)
+        if (pipes[pipe]?.owner === "reads") this.outputs.set(pipe, new SocketOutput(end))
+        else this.inputs.set(pipe, new SocketInput(end))
       }
       const pid = child.pid
       if (pid === undefined) return failureOf(child, file, stage)
@@ -123,12 +131,10 @@ class Launch {
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach([...this.inputs.values(), ...this.outputs.values()], ({ close }) => close, { discard: true })
   )
-
-  /** Our copies of the pipes between stages would keep their readers waiting. */
-  closeLinks(): void {
-    for (const end of this.links.values()) end.destroy()
-  }
 }
+
+const linksOf = ({ pipes }: SpawnRequest): ReadonlyArray<number> =>
+  pipes.flatMap(({ owner }, pipe) => owner === "none" ? [pipe] : [])
 
 const start = (
   request: SpawnRequest,
@@ -136,26 +142,24 @@ const start = (
   mark: string,
   shield: Shield | undefined
 ): Effect.Effect<EngineJob, SpawnFailure> =>
-  Effect.suspend(() => {
-    const launch = new Launch(request, watchdog, mark, shield)
+  Effect.flatMap(kernelPipes.make(linksOf(request).length), (links) => {
+    const launch = new Launch(request, links, watchdog, mark, shield)
     let failed: Effect.Effect<never, SpawnFailure> | undefined
     for (const [index, stage] of request.stages.entries()) {
       failed = launch.stage(stage, index)?.pipe(Effect.mapError((failure) => atStage(failure, index)))
       if (failed !== undefined) break
     }
-    launch.closeLinks()
+    // Our copies would keep their readers waiting.
+    kernelPipes.close(links)
     const [first, ...rest] = launch.started
     if (first === undefined) return failed ?? Effect.die(new Error("a request without stages"))
     const job = childProcessJob.make([first, ...rest], launch)
-    return Effect.catchAll(
-      Effect.as(failed ?? launch.execs, job),
-      (failure) =>
-        job.kill.pipe(
-          Effect.zipRight(Effect.ignore(job.empty)),
-          Effect.zipRight(launch.close),
-          Effect.zipRight(Effect.fail(failure))
-        )
-    )
+    return Effect.catchAll(Effect.as(failed ?? launch.execs, job), (failure) =>
+      job.kill.pipe(
+        Effect.zipRight(Effect.ignore(job.empty)),
+        Effect.zipRight(launch.close),
+        Effect.zipRight(Effect.fail(failure))
+      ))
   })
 
 /** What the layer can be told. */

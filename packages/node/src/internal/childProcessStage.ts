@@ -7,9 +7,10 @@ import * as path from "node:path"
 import type { Stream } from "node:stream"
 import type { Program, Shield } from "./descriptorShield.ts"
 import { errnoOf, failure } from "./errno.ts"
+import type { KernelPipe } from "./kernelPipes.ts"
 
-/** What Node takes for one descriptor: a pipe to us, /dev/null, a descriptor or a socket of ours. */
-type Stdio = "pipe" | "ignore" | number | Socket
+/** What Node takes for one descriptor: a pipe to us, /dev/null, or a descriptor of ours. */
+type Stdio = "pipe" | "ignore" | number
 
 /** A child, and our ends of its pipes by their index. Where it starts through the shield, the stream that tells of its exec. */
 export interface Started {
@@ -47,9 +48,9 @@ class Descriptors {
   readonly redirections: Array<string> = []
   readonly words: Array<string> = []
   private readonly opened: Array<number> = []
-  private readonly links: ReadonlyMap<number, Socket>
+  private readonly links: ReadonlyMap<number, KernelPipe>
 
-  constructor(redirects: ReadonlyArray<Redirect>, links: ReadonlyMap<number, Socket>) {
+  constructor(redirects: ReadonlyArray<Redirect>, links: ReadonlyMap<number, KernelPipe>) {
     this.links = links
     try {
       for (const redirect of redirects) this.stdio[redirect.fd] = this.stdioOf(redirect)
@@ -66,7 +67,8 @@ class Descriptors {
       case "inherit":
         return redirect.fd
       case "null":
-        return "ignore"
+        // Above 2 Node takes "ignore" for none at all.
+        return redirect.fd < 3 ? "ignore" : this.null()
       case "file":
         return this.file(redirect)
       case "descriptor":
@@ -77,11 +79,13 @@ class Descriptors {
   }
 
   private pipe({ end, fd, pipe }: Extract<Redirect, { to: "pipe" }>): Stdio {
+    const link = this.links.get(pipe)
+    if (link !== undefined) return link[end]
     const same = this.pipes.get(pipe)
     // Each pipe that Node makes is one descriptor of one child.
     if (same !== undefined) return this.shell(fd, `${fd}>&${same}`)
     this.pipes.set(pipe, fd)
-    return end === "read" ? this.links.get(pipe) ?? "pipe" : "pipe"
+    return "pipe"
   }
 
   private file({ fd, mode, path: name }: Extract<Redirect, { to: "file" }>): Stdio {
@@ -98,6 +102,13 @@ class Descriptors {
     } catch (error) {
       throw failure(errnoOf(error), "open", file)
     }
+  }
+
+  /** A descriptor of `/dev/null`. */
+  null(): number {
+    const opened = fs.openSync("/dev/null", "r+")
+    this.opened.push(opened)
+    return opened
   }
 
   /** sh(1) knows descriptors of one digit. */
@@ -123,12 +134,12 @@ const programOf = (file: string, stage: StageRequest, { redirections, words }: D
   return { file: "/bin/sh", args: ["-c", script, "sh", ...words, file, ...stage.args], argv0: "sh" }
 }
 
-/** `links` are the ends, ours until now, of what earlier stages write. */
+/** `links` are the pipes between stages. */
 export const start = (
   file: string,
   stage: StageRequest,
   env: Readonly<Record<string, string>>,
-  links: ReadonlyMap<number, Socket>,
+  links: ReadonlyMap<number, KernelPipe>,
   shield: Shield | undefined
 ): Started => {
   const descriptors = new Descriptors(stage.redirects, links)
@@ -147,7 +158,7 @@ export const start = (
     }
     const status = stdio.length
     const stderr = status + 1
-    const shielded: Array<Stdio> = [...stdio, "pipe", stdio[2] ?? "ignore"]
+    const shielded: Array<Stdio> = [...stdio, "pipe", stdio[2] === "ignore" ? descriptors.null() : stdio[2] ?? 2]
     shielded[2] = "ignore"
     const child = spawn(shield.command, shield.args(program, { status, stderr }), { ...options, stdio: shielded })
     return {
