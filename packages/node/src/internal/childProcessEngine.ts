@@ -117,8 +117,10 @@ class Launch {
       })
       this.started.push({ child, pid, onEmpty: () => this.watchdog.forget(pid) })
       if (status !== undefined) {
-        const exec = Effect.flatMap(statusOf(status), (errno) =>
-          errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(errno), "exec", file), index)))
+        const exec = Effect.flatMap(
+          statusOf(status),
+          (errno) => errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(errno), "exec", file), index))
+        )
         this.statuses.push(exec)
       }
       return undefined

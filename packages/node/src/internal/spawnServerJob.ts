@@ -6,11 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-process"
-import {
-  type EngineJob,
-  SignalFailure,
-  type StageExit as EngineExit
-} from "effect-process/Engine"
+import { type EngineJob, SignalFailure, type StageExit as EngineExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
 import { noUsage } from "effect-process/ProcessInfo"
 import { SocketInput } from "./pipes.ts"
@@ -145,7 +141,9 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
     descendants: Effect.map(
       rows,
       (all) =>
-        all.filter((row) => !job.pids.includes(row.pid)).map(describe).filter((info): info is ProcessInfo => info !== undefined)
+        all.filter((row) => !job.pids.includes(row.pid)).map(describe).filter((info): info is ProcessInfo =>
+          info !== undefined
+        )
     ),
     survivors: Effect.map(
       rows,

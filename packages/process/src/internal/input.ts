@@ -66,11 +66,14 @@ export class Input {
       if (Either.isLeft(claimed)) return Effect.void
       const pipe = claimed.right
       const write = (part: Uint8Array | string) =>
-        Effect.catchAll(pipe.write(typeof part === "string" ? encode(part) : part), ({ errno }) =>
-          Effect.logError(`${this.command}: ${this.name}: input or output error (${errno})`).pipe(
-            Effect.zipRight(this.onFailure),
-            Effect.zipRight(Effect.never)
-          ))
+        Effect.catchAll(
+          pipe.write(typeof part === "string" ? encode(part) : part),
+          ({ errno }) =>
+            Effect.logError(`${this.command}: ${this.name}: input or output error (${errno})`).pipe(
+              Effect.zipRight(this.onFailure),
+              Effect.zipRight(Effect.never)
+            )
+        )
       return Effect.zipRight(Stream.runForEachWhile(input, write), pipe.close)
     })
   }

@@ -1,157 +1,46 @@
-/** What the runners share: collecting output, the end of a run, judging the status. */
+/** The runners that return when the command has ended. */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { ArrayFormatter, type ParseIssue } from "effect/ParseResult"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import {
   type CommandError,
-  type Ended,
   NonZeroExit,
   type OutputError,
   OutputLimitExceeded,
   Signaled,
-  type SpawnError,
   type SpawnServerLost,
   TimedOut
 } from "../CommandError.ts"
 import { type CommandResult, make as makeResult, type StageResult } from "../CommandResult.ts"
-import type { CommandEvent } from "../CommandRunner.ts"
 import { type ExitStatus, isExited } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
-import { bounds } from "./bounds.ts"
-import { map, name, specOf } from "./command.ts"
-import { fork, internalsOf, raceFirst } from "./job.ts"
+import { specOf } from "./command.ts"
+import { fork, internalsOf } from "./job.ts"
 import { Once } from "./once.ts"
 import { outputOf } from "./output.ts"
-import { lastOf, secretsOf, setStdin, settingsOf } from "./spec.ts"
-import { isAccepted } from "./statuses.ts"
-import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
-
-type StreamName = "stdout" | "stderr"
-const streamNames: ReadonlyArray<StreamName> = ["stdout", "stderr"]
-
-type Spawner = Context.Tag.Service<ProcessSpawner>
-
-/** Nobody is there to write a runner's stdin, so a pipe would only keep the child waiting. */
-const withStdin = <E, R>(self: Command<E, R>): Command<E, R> =>
-  map(self, (spec) => {
-    const { stdin } = spec.stages[0]
-    return stdin === undefined || stdin === "pipe" ? setStdin(spec, "ignore") : spec
-  })
-
-/** Reads one stream of a process to its end: all of it up to a limit, or only the tail. */
-class Collector {
-  private readonly limit: number
-  private readonly chunks: Array<Uint8Array> = []
-  private size = 0
-  private readonly end: Tail
-
-  constructor(limit: number, secrets: ReadonlyArray<string>) {
-    this.limit = limit
-    this.end = new Tail(secrets)
-  }
-
-  /** False once the limit is exceeded. */
-  push(chunk: Uint8Array): boolean {
-    this.end.push(chunk)
-    const room = this.limit - this.size
-    if (room > 0 && chunk.byteLength > 0) this.chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk)
-    this.size += Math.min(room, chunk.byteLength)
-    return chunk.byteLength <= room
-  }
-
-  bytes(): Uint8Array {
-    return concat(this.chunks)
-  }
-
-  tail(): string {
-    return this.end.text()
-  }
-}
-
-type Collectors = { readonly [name in StreamName]: Collector }
-
-const collectors = (self: Command<unknown, unknown>, capture: ReadonlyArray<StreamName>): Collectors => {
-  const spec = specOf(self)
-  const secrets = secretsOf(spec)
-  const { maxOutput } = settingsOf(spec)
-  const make = (stream: StreamName) => new Collector(capture.includes(stream) ? maxOutput : 0, secrets)
-  return { stdout: make("stdout"), stderr: make("stderr") }
-}
-
-/** On the engine's clock: under a test's clock a run would never end. */
-const sleepOn = (spawner: Spawner, duration: Duration.DurationInput): Effect.Effect<void> =>
-  Effect.withClock(Effect.sleep(duration), spawner.clock)
-
-/** What ended the output of a run, and whether everything has exited then. */
-interface Finished {
-  readonly leaked: ReadonlyArray<ProcessInfo>
-  readonly exited: boolean
-}
-
-/**
- * The end of a run, once the process has exited: waits for the output a little, then ends what is left of the job. Returns
- * the descendants that were still there.
- */
-const finish = (
-  spawner: Spawner,
-  process: Process<unknown>,
-  output: Once<void>
-): Effect.Effect<Finished> =>
-  Effect.gen(function*() {
-    const ended = (bound: Duration.Duration) =>
-      output.isDone ? Effect.void : raceFirst(output.await, sleepOn(spawner, bound))
-    yield* ended(bounds.drain)
-    const leaked = yield* process.descendants
-    // What cannot be killed is reported when the scope closes.
-    const terminated = yield* Effect.exit(process.terminate())
-    // The job cuts the streams within the drain bound; this one only guards against a reader that does not return.
-    yield* ended(Duration.times(bounds.drain, 2))
-    return { leaked, exited: Exit.isSuccess(terminated) }
-  })
-
-/** What every error of a command that ran tells. */
-const endedAs = <Exit>(
-  self: Command<unknown, unknown>,
-  exit: Exit,
-  run: Run
-): Ended<Exit> => ({
-  command: name(self),
-  exit,
-  stages: run.stages,
-  duration: run.duration,
-  stdoutTail: run.outputs.stdout.tail(),
-  stderrTail: run.outputs.stderr.tail(),
-  stdout: run.outputs.stdout.bytes()
-})
-
-/** A failing stage speaks for itself. */
-const failureOf = (
-  self: Command<unknown, unknown>,
-  { command, exit, stderrTail }: StageResult,
-  run: Run
-): Effect.Effect<never, NonZeroExit | Signaled> => {
-  const ended = { ...endedAs(self, exit, run), command, stderrTail }
-  return isExited(exit)
-    ? new NonZeroExit({ ...ended, exitCode: exit.code })
-    : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped })
-}
-
-interface Run {
-  readonly stages: ReadonlyArray<StageResult>
-  readonly duration: Duration.Duration
-  readonly outputs: Collectors
-}
+import { secretsOf, settingsOf } from "./spec.ts"
+import { printable, scrub, Tail } from "./text.ts"
+import {
+  afterSinks,
+  collectors,
+  endedAs,
+  failedOf,
+  failureOf,
+  finish,
+  type Run,
+  type StreamName,
+  streamNames,
+  withOutput,
+  withStdin
+} from "./run.ts"
 
 interface Collected {
   readonly exit: ExitStatus
@@ -213,22 +102,6 @@ class Readers {
   )
 }
 
-/** Sinks have taken all there is, at their own pace. */
-const afterSinks = <A, E>(process: Process<E>, exit: Exit.Exit<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
-  Effect.map(Effect.exit(internalsOf(process)?.sinks ?? Effect.void), (sinks) => Exit.zipRight(sinks, exit))
-
-/** The stage whose status is not accepted; of a process that is not ours, by the status alone. */
-const failedOf = (
-  self: Command<unknown, unknown>,
-  process: Process<unknown>,
-  exit: ExitStatus,
-  stages: ReadonlyArray<StageResult>
-): StageResult | undefined => {
-  const own = internalsOf(process)
-  if (own !== undefined) return own.failed()
-  return isAccepted(lastOf(specOf(self).stages), exit) ? undefined : stages.at(-1)
-}
-
 /** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
 const collect = <E, R>(
   self: Command<E, R>,
@@ -285,17 +158,6 @@ const collect = <E, R>(
 
 class Exceeded extends Data.TaggedClass("Exceeded")<{ readonly stream: StreamName }> {}
 
-/** The process knows when it timed out, its runner knows what it had printed. */
-const withOutput = <A>(
-  self: Command<unknown, unknown>,
-  error: A,
-  last: ExitStatus | undefined,
-  run: Run
-): A | TimedOut =>
-  error instanceof TimedOut
-    ? new TimedOut({ ...endedAs(self, last, run), duration: error.duration, after: error.after })
-    : error
-
 /**
  * Runs a command, keeps what it prints on the streams that `capture` names, and fails when the status is not accepted.
  *
@@ -335,109 +197,6 @@ export const exitCode = <E, R>(self: Command<E, R>) =>
 
 /** @internal */
 export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ failed }) => failed === undefined)
-
-/** @internal */
-export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
-  Stream.suspend(() => {
-    const splitter = new LineSplitter()
-    return Stream.concat(
-      Stream.mapConcat(bytes, (chunk) => splitter.push(chunk)),
-      Stream.suspend(() => Stream.fromIterable(splitter.end()))
-    )
-  })
-
-interface Opened<E> {
-  readonly process: Process<E>
-  readonly output: (stream: StreamName) => Stream.Stream<Uint8Array, OutputError>
-  /** The status, once what was printed before it has been read or the run has been ended. */
-  readonly exit: Effect.Effect<Ran, E | TimedOut | SpawnServerLost>
-  /** Outlives the process: what it prints while it ends is still read. */
-  readonly readers: Scope.Scope
-}
-
-interface Ran {
-  readonly status: ExitStatus
-  readonly failed: StageResult | undefined
-  readonly run: Run
-}
-
-/** A process whose output is streamed, and which is ended like that of any runner once it has exited. */
-const open = <E, R>(
-  self: Command<E, R>
-): Effect.Effect<Opened<E>, SpawnError | SpawnServerLost, Scope.Scope | ProcessSpawner | R> =>
-  Effect.gen(function*() {
-    const spawner = yield* ProcessSpawner
-    const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-    const started = spawner.clock.unsafeCurrentTimeMillis()
-    const process = yield* spawner.spawn(withStdin(self))
-    const outputs = collectors(self, [])
-    const read = new Once<void>()
-    let reading = streamNames.length
-    const output = (stream: StreamName) =>
-      Stream.ensuring(
-        outputOf(process[stream])?.isPiped === false
-          ? Stream.empty
-          : Stream.tap(process[stream], (chunk) => Effect.sync(() => outputs[stream].push(chunk))),
-        Effect.sync(() => --reading === 0 && read.done(Exit.void))
-      )
-    const ending = yield* Effect.gen(function*() {
-      // `exit` itself would warn of output that a slow consumer has yet to take.
-      yield* raceFirst(Effect.exit(process.stages), Effect.exit(process.empty))
-      const exit = yield* Effect.exit(process.exit)
-      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-      const { exited } = yield* finish(spawner, process, read)
-      const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-      const run = { stages, duration, outputs }
-      if (Exit.isFailure(exit)) return { exit, failed: undefined, run }
-      const after = yield* afterSinks(process, exit)
-      return { exit: after, failed: failedOf(self, process, exit.value, stages), run }
-    }).pipe(Effect.interruptible, Effect.forkIn(readers))
-    const exit = Effect.flatMap(Fiber.join(ending), ({ exit, failed, run }) =>
-      Exit.match(exit, {
-        onSuccess: (status) => Effect.succeed({ status, failed, run }),
-        onFailure: (cause) =>
-          Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
-      }))
-    return { process, output, exit, readers }
-  })
-
-/**
- * Stdout as it comes, made into what the caller wants before the status is judged: a failure must not cost the last line.
- *
- * @internal
- */
-export const stream = <E, R, A>(
-  self: Command<E, R>,
-  decode: (bytes: Stream.Stream<Uint8Array, OutputError>) => Stream.Stream<A, OutputError>
-): Stream.Stream<A, CommandError | E, ProcessSpawner | R> =>
-  Stream.unwrapScoped(Effect.gen(function*() {
-    const { exit, output, readers } = yield* open(self)
-    yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
-    const judge = Effect.flatMap(exit, ({ failed, run }) =>
-      failed === undefined ? Effect.void : failureOf(self, failed, run))
-    return Stream.concat(decode(output("stdout")), Stream.execute(judge))
-  }))
-
-/** @internal */
-export const events = <E, R>(
-  self: Command<E, R>
-): Stream.Stream<
-  CommandEvent,
-  SpawnError | SpawnServerLost | TimedOut | OutputError | E,
-  ProcessSpawner | R
-> =>
-  Stream.unwrapScoped(
-    Effect.map(open(self), ({ exit, output, process }) =>
-      Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
-        Stream.concat(Stream.merge(
-          Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
-          Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
-        )),
-        Stream.concat(
-          Stream.fromEffect(Effect.map(exit, ({ status }): CommandEvent => ({ _tag: "Ended", exit: status })))
-        )
-      ))
-  )
 
 /**
  * Where an output departs from its schema, without secrets.
