@@ -41,7 +41,7 @@ const main = async () => {
     return
   }
   const chosen = programs.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-  const settings = { short: values.short, rounds: Number(values.rounds ?? (values.short ? 2 : 9)) }
+  const settings = { short: values.short, rounds: Number(values.rounds ?? (values.short ? 1 : 7)) }
   await Effect.runPromise(
     Effect.forEach(chosen, (program) => run(program, settings), { discard: true }).pipe(
       Effect.provide(NodeProcess.layerSpawnServer)

@@ -18,7 +18,7 @@ const rates = quantity("/s")
 
 export const oneAtATime = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
-    const [one, many] = short ? [10, 32] : [150, 480]
+    const [one, many] = short ? [5, 32] : [100, 320]
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
     const fallback = yield* Worker.start("childProcess")
@@ -56,7 +56,7 @@ export const oneAtATime = ({ rounds, short }: Settings) =>
 
 export const clientAgainstC = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
-    const count = short ? 10 : 200
+    const count = short ? 5 : 100
     const client = yield* Worker.start("client")
     const loop = yield* Worker.start("posixSpawn")
     const cost = yield* interleave(rounds, { client: costOf(client, count), loop: costOf(loop, count) })

@@ -30,8 +30,8 @@ const at = (wanted: number, { rounds, short }: Settings, target: Target | undefi
     const where = `heap of ${nameOf(ballast)}${shrunk}`
     const ours = yield* Worker.start("spawnServer", { ballast, instrument: true })
     const raw = yield* Worker.start("raw", { ballast, instrument: true })
-    // Raw takes 20 ms for each GiB.
-    const [many, few] = short ? [10, 5] : [100, wanted >= gibibyte ? 10 : 100]
+    // Raw takes some 20 ms for each GiB.
+    const [many, few] = short ? [5, 5] : [50, wanted >= gibibyte ? 4 : 50]
     const cost = yield* interleave(rounds, { ours: costOf(ours, many), raw: costOf(raw, few) })
     const handle = yield* interleave(rounds, {
       ours: middle(ours, "handles", many),
@@ -49,7 +49,7 @@ const at = (wanted: number, { rounds, short }: Settings, target: Target | undefi
 export const heaps = (settings: Settings) =>
   Effect.gen(function*() {
     const sizes: ReadonlyArray<readonly [number, Target | undefined]> = settings.short
-      ? [[64, undefined], [256, undefined]]
+      ? [[64, undefined]]
       : [[0, undefined], [64, undefined], [gibibyte, undefined], [6 * gibibyte, { bound: "at least", value: 100 }]]
     const rows: Array<Row> = []
     for (const [size, target] of sizes) rows.push(...yield* at(size, settings, target))

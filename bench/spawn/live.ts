@@ -13,7 +13,7 @@ export const live = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     const levels = short ? [1, 10, 50] : [1, 100, 1000, 2000]
     const most = levels.at(-1) ?? 1
-    const count = short ? 10 : 50
+    const count = short ? 5 : 30
     const ours = yield* Worker.start("spawnServer")
     const raw = yield* Worker.start("raw")
     yield* interleave(1, { ours: costOf(ours, count), raw: costOf(raw, count) })

@@ -9,7 +9,7 @@ const rates = quantity("GiB/s")
 
 export const throughput = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
-    const bytes = (short ? 64 : 1024) * 2 ** 20
+    const bytes = (short ? 32 : 1024) * 2 ** 20
     const rateOf = (worker: Worker.Worker) =>
       Effect.map(worker.ask("read", { bytes }), ({ elapsed }) => bytes / 2 ** 30 / (elapsed / 1000))
     const raw = yield* Worker.start("raw")

@@ -33,7 +33,7 @@ export const interleave = <K extends string, E, R>(
   Effect.gen(function*() {
     const entries = Object.entries(sides) as Array<[K, Effect.Effect<number, E, R>]>
     const measured = Object.fromEntries(entries.map(([side]) => [side, []])) as unknown as Record<K, Array<number>>
-    for (let round = -warmUp; round < rounds; round++) {
+    for (let round = -Math.min(warmUp, rounds); round < rounds; round++) {
       for (const [side, measure] of entries) {
         const value = yield* measure
         if (round >= 0) measured[side].push(value)
