@@ -65,7 +65,7 @@ export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<P
 /**
  * The engine on the spawn server, a small C program that forks on behalf of this one, with a supervisor for each job: every
  * descendant is found and ended, deadlines fire while the event loop is blocked, and nothing outlives its owner. Fails
- * where the program is missing or does not run, and elsewhere than on Linux. A preview: see the README.
+ * where the program is missing or does not run, and elsewhere than on Linux.
  *
  * @since 0.1.0
  * @category layers
@@ -73,8 +73,7 @@ export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<P
 export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerSpawnServerWith({})
 
 /**
- * The spawn server where it starts, else `layerChildProcess` and one warning that names what is weaker. A preview, as
- * `layerSpawnServer` is.
+ * As `layer`, with options.
  *
  * @since 0.1.0
  * @category layers
@@ -95,8 +94,7 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
   )
 
 /**
- * The engine that is known to hold its promises: today `layerChildProcess`. `layerSpawnServer` takes its place once it has
- * passed the conformance suite on a busy machine.
+ * The spawn server where it starts, else `layerChildProcess` and one warning that names what is weaker.
  *
  * @example
  * import { NodeProcess } from "@effect-process/node"
@@ -110,4 +108,4 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerChildProcess
+export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({})

@@ -19,14 +19,14 @@ import {
   type NonZeroExit,
   type OutputError,
   type OutputLimitExceeded,
-  Signaled,
+  type Signaled,
   SpawnError,
   type SpawnServerLost,
   type StdinError,
   type TimedOut
 } from "./CommandError.ts"
 import type { CommandResult } from "./CommandResult.ts"
-import { type ExitStatus, isExited } from "./ExitStatus.ts"
+import type { ExitStatus } from "./ExitStatus.ts"
 import { name } from "./internal/command.ts"
 import * as internal from "./internal/runner.ts"
 import { show } from "./internal/spec.ts"
@@ -82,11 +82,7 @@ export const exitCode = <E, R>(
   number,
   Exclude<CommandError, NonZeroExit | OutputLimitExceeded> | E,
   ProcessSpawner | R
-> =>
-  Effect.flatMap(internal.drain(self), ({ ended, exit }) =>
-    isExited(exit)
-      ? Effect.succeed(exit.code)
-      : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped }))
+> => internal.exitCode(self)
 
 /**
  * Whether the command ended with an accepted status. The output is read and dropped.
@@ -100,7 +96,7 @@ export const success = <E, R>(
   boolean,
   Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E,
   ProcessSpawner | R
-> => Effect.map(internal.drain(self), ({ exit }) => internal.isAccepted(self, exit))
+> => internal.success(self)
 
 /**
  * The stdout, decoded, nothing stripped. `encoding` is a label of the Encoding Standard and UTF-8 when nothing is said.

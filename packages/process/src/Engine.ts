@@ -83,6 +83,11 @@ export class SignalFailure
 export interface OutputPipe {
   /** The next bytes, or `None` at the end. Interruption loses nothing. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PipeFailure>
+  /**
+   * Instead of `read`, for one who takes all there is: hands every piece to `push` as it comes, and calls `done` once, at the
+   * end. No fiber waits meanwhile.
+   */
+  readonly drain: (push: (bytes: Uint8Array) => void, done: (failure: PipeFailure | undefined) => void) => void
   /** Whether bytes wait that nobody has read. */
   readonly holdsData: Effect.Effect<boolean>
   /** Takes into memory what the pipe holds now, frees the descriptor, and lets `read` end after that. */

@@ -73,9 +73,14 @@ export class SocketOutput implements OutputPipe {
     this.wake?.()
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+  private take(): Buffer | undefined {
     const chunk: Buffer | null = this.taken.shift() ?? this.socket.read()
-    if (chunk !== null) return Effect.succeedSome(chunk)
+    return chunk ?? undefined
+  }
+
+  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+    const chunk = this.take()
+    if (chunk !== undefined) return Effect.succeedSome(chunk)
     if (!this.ended) return undefined
     return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
   }
@@ -93,6 +98,16 @@ export class SocketOutput implements OutputPipe {
       })
     })
   )
+
+  readonly drain: OutputPipe["drain"] = (push, done) => {
+    this.wake = () => {
+      for (let chunk = this.take(); chunk !== undefined; chunk = this.take()) push(chunk)
+      if (!this.ended) return
+      this.wake = undefined
+      done(this.failed)
+    }
+    this.wake()
+  }
 
   readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() =>
     this.taken.length > 0 || this.socket.readableLength > 0

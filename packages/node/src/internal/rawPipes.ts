@@ -71,14 +71,18 @@ export class RawOutput implements OutputPipe {
     this.wake?.()
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+  private take(): Buffer | undefined {
     const chunk = this.taken.shift()
-    if (chunk !== undefined) {
-      const wasFull = this.queued >= highWater
-      this.queued -= chunk.length
-      if (wasFull && this.queued < highWater && !this.socket.destroyed) this.socket.resume()
-      return Effect.succeedSome(chunk)
-    }
+    if (chunk === undefined) return undefined
+    const wasFull = this.queued >= highWater
+    this.queued -= chunk.length
+    if (wasFull && this.queued < highWater && !this.socket.destroyed) this.socket.resume()
+    return chunk
+  }
+
+  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+    const chunk = this.take()
+    if (chunk !== undefined) return Effect.succeedSome(chunk)
     if (!this.ended) return undefined
     return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
   }
@@ -96,6 +100,16 @@ export class RawOutput implements OutputPipe {
       })
     })
   )
+
+  readonly drain: OutputPipe["drain"] = (push, done) => {
+    this.wake = () => {
+      for (let chunk = this.take(); chunk !== undefined; chunk = this.take()) push(chunk)
+      if (!this.ended) return
+      this.wake = undefined
+      done(this.failed)
+    }
+    this.wake()
+  }
 
   readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() => this.taken.length > 0)
 

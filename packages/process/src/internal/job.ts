@@ -3,13 +3,11 @@
  * ended, empty) and the release that waits for them.
  */
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -33,6 +31,7 @@ import { isSignal, type Signal } from "../Signal.ts"
 import { bounds } from "./bounds.ts"
 import { name as nameOf, specOf } from "./command.ts"
 import { Input } from "./input.ts"
+import { Once } from "./once.ts"
 import { Output } from "./output.ts"
 import { resolve, secretsOf, show, type Spec } from "./spec.ts"
 import { scrub, Tail } from "./text.ts"
@@ -42,10 +41,18 @@ export const spawn = <E, R>(
   engine: Engine,
   command: Command<E, R>
 ): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
-  Effect.map(
-    Effect.acquireRelease(acquire(engine, command), (job) => job.release),
-    (job) => job.handle
-  )
+  Effect.map(Effect.acquireRelease(acquire(engine, command), (job) => job.release), (job) => job.handle)
+
+const exits = new WeakMap<Process<unknown>, unknown>()
+
+/**
+ * The exit of a process of ours, which can be listened to without a fiber that waits. Says nothing of unread output.
+ *
+ * @internal
+ */
+export const exitOf = <E>(process: Process<E>): Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined =>
+  // Set by the handle, with the type of its own errors.
+  exits.get(process) as Once<ExitStatus, E | TimedOut | SpawnServerLost> | undefined
 
 const acquire = <E, R>(
   engine: Engine,
@@ -84,8 +91,12 @@ const spawnError = (failure: SpawnFailure, command: string, secrets: ReadonlyArr
   })
 }
 
-/** Forks what must neither end with its caller nor inherit that the caller cannot be interrupted. */
-const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
+/**
+ * Forks what must neither end with its caller nor inherit that the caller cannot be interrupted.
+ *
+ * @internal
+ */
+export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
   Effect.forkDaemon(Effect.interruptible(effect))
 
 /**
@@ -98,6 +109,9 @@ export const raceFirst = <A, E, B, E2>(
   self: Effect.Effect<A, E>,
   that: Effect.Effect<B, E2>
 ): Effect.Effect<A | B, E | E2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))
+
+const isUnkillable = (cause: Cause.Cause<unknown>): boolean =>
+  Option.exists(Cause.failureOption(cause), (error) => error instanceof Unkillable)
 
 /** Of the last stage that failed, else of the last stage. */
 const resultOf = (exits: ReadonlyArray<StageExit>): ExitStatus => {
@@ -116,11 +130,11 @@ class Job<E> {
   private readonly stdin: Input
   private readonly stdout: Output
   private readonly stderr: Output
-  private readonly exits = Deferred.unsafeMake<ReadonlyArray<StageExit>, SpawnServerLost>(FiberId.none)
-  private readonly exit = Deferred.unsafeMake<ExitStatus, E | TimedOut | SpawnServerLost>(FiberId.none)
-  private readonly empty = Deferred.unsafeMake<void, Unkillable | SpawnServerLost>(FiberId.none)
-  private readonly escalation = Deferred.unsafeMake<void>(FiberId.none)
-  private termination: Deferred.Deferred<ExitStatus, Unkillable | SpawnServerLost> | undefined
+  private readonly exits = new Once<ReadonlyArray<StageExit>, SpawnServerLost>()
+  private readonly exit = new Once<ExitStatus, E | TimedOut | SpawnServerLost>()
+  private readonly empty = new Once<void, Unkillable | SpawnServerLost>()
+  private readonly escalation = new Once<void>()
+  private termination: Once<ExitStatus, Unkillable | SpawnServerLost> | undefined
   private stageExits: ReadonlyArray<StageExit> = []
   private duration: Duration.Duration | undefined
   /** What `exit` fails with once everything has exited. */
@@ -154,6 +168,11 @@ class Job<E> {
     return Effect.withClock(Effect.sleep(duration), this.engine.clock)
   }
 
+  /** Waits for an event, but no longer. */
+  private within(event: Effect.Effect<unknown>, bound: Duration.Duration): Effect.Effect<void> {
+    return Effect.asVoid(raceFirst(event, this.sleep(bound)))
+  }
+
   private now(): number {
     return this.engine.clock.unsafeCurrentTimeMillis()
   }
@@ -161,7 +180,6 @@ class Job<E> {
   begin<R>(input: Stream.Stream<Uint8Array | string, E, R> | undefined): Effect.Effect<void, never, R> {
     return Effect.gen(this, function*() {
       yield* fork(this.life)
-      yield* fork(this.endStreams)
       if (input !== undefined) this.fibers.push(yield* fork(this.feed(input)))
       if (this.deadline < Infinity) this.fibers.push(yield* fork(this.watchDeadline))
     })
@@ -169,35 +187,33 @@ class Job<E> {
 
   /** From exit to empty, whether or not anybody looks. */
   private get life(): Effect.Effect<void> {
-    return Effect.gen(this, function*() {
-      const exits = yield* Effect.exit(this.running.exits)
+    return Effect.flatMap(Effect.exit(this.running.exits), (exits) => {
       this.duration = Duration.millis(this.now() - this.started)
       if (Exit.isSuccess(exits)) this.stageExits = exits.value
-      yield* Deferred.done(this.exits, exits)
-      yield* this.settle(Exit.map(exits, resultOf))
-      yield* Deferred.done(this.empty, yield* Effect.exit(this.running.empty))
+      this.exits.done(exits)
+      this.exit.done(
+        Exit.isSuccess(exits) && this.failure !== undefined
+          ? Exit.failCause(this.failure())
+          : Exit.map(exits, resultOf)
+      )
+      return Effect.flatMap(Effect.exit(this.running.empty), (empty) => this.emptied(empty))
     })
   }
 
   /** Once the job is empty, or cannot be made so, nothing that holds a pipe keeps a reader waiting. */
-  private get endStreams(): Effect.Effect<void> {
+  private emptied(empty: Exit.Exit<void, Unkillable | SpawnServerLost>): Effect.Effect<void> {
     return Effect.gen(this, function*() {
-      const gone = yield* Effect.either(Deferred.await(this.empty))
-      yield* Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
+      if (this.empty.isDone) return
+      this.empty.done(empty)
+      for (const fiber of this.fibers) yield* Fiber.interruptFork(fiber)
       // What could not be killed may still take an end of file for the end of a complete input.
-      if (Either.isRight(gone) || gone.left._tag !== "Unkillable") yield* this.stdin.close
-      yield* raceFirst(Effect.zipRight(this.stdout.ended, this.stderr.ended), this.sleep(bounds.drain))
+      if (Exit.isSuccess(empty) || !isUnkillable(empty.cause)) yield* this.stdin.close
+      const { stderr, stdout } = this
+      if (!stdout.end.isDone || !stderr.end.isDone) {
+        yield* this.within(Effect.zipRight(stdout.end.await, stderr.end.await), bounds.drain)
+      }
       yield* Effect.zipRight(this.stdout.cut, this.stderr.cut)
     })
-  }
-
-  private settle(exit: Exit.Exit<ExitStatus, SpawnServerLost>): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      Deferred.done(
-        this.exit,
-        Exit.isSuccess(exit) && this.failure !== undefined ? Exit.failCause(this.failure()) : exit
-      )
-    )
   }
 
   private feed<R>(input: Stream.Stream<Uint8Array | string, E, R>): Effect.Effect<void, never, R> {
@@ -215,7 +231,7 @@ class Job<E> {
       })
     return Effect.flatMap(reached, () => {
       const after = Duration.millis(this.deadline - this.started)
-      return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.status), after })))
+      return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.lastStatus), after })))
     })
   }
 
@@ -227,7 +243,7 @@ class Job<E> {
         // What cannot be killed does not exit: who waits for the exit learns why it was to end.
         Effect.catchTag(
           "Unkillable",
-          () => this.failure === undefined ? Effect.void : Deferred.failCause(this.exit, this.failure())
+          () => Effect.sync(() => this.failure && this.exit.done(Exit.failCause(this.failure())))
         ),
         Effect.ignore,
         fork,
@@ -242,41 +258,44 @@ class Job<E> {
   ): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
     // An interrupt half-way would leave a termination that never begins, and the release waits for it.
     return Effect.uninterruptibleMask((restore) => {
+      if (this.empty.isDone) return restore(this.status)
       const signal = isSignal(options?.signal) ? options.signal : this.spec.killSignal
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.spec.gracePeriod)
       const timer = fork(raceFirst(
-        Effect.exit(Deferred.await(this.empty)),
-        Effect.zipRight(this.sleep(grace), Deferred.succeed(this.escalation, undefined))
+        this.empty.settled,
+        Effect.map(this.sleep(grace), () => this.escalation.done(Exit.void))
       ))
       const begun = this.termination
-      const termination = begun ?? Deferred.unsafeMake<ExitStatus, Unkillable | SpawnServerLost>(FiberId.none)
+      const termination = begun ?? new Once<ExitStatus, Unkillable | SpawnServerLost>()
       this.termination = termination
       const begin = begun === undefined
-        ? fork(Effect.intoDeferred(this.end(signal, grace), termination))
+        ? fork(Effect.map(Effect.exit(this.end(signal, grace)), (exit) => termination.done(exit)))
         : Effect.void
-      return begin.pipe(Effect.zipRight(timer), Effect.zipRight(restore(Deferred.await(termination))))
+      return begin.pipe(Effect.zipRight(timer), Effect.zipRight(restore(termination.await)))
     })
   }
 
   private end(signal: Signal, grace: Duration.Duration): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
     return Effect.gen(this, function*() {
       const { empty, running } = this
-      if (!(yield* Deferred.isDone(empty))) {
-        if (signal !== "SIGKILL") {
-          yield* running.terminate(signal, grace)
-          yield* raceFirst(Effect.exit(Deferred.await(empty)), Deferred.await(this.escalation))
-        }
-        if (!(yield* Deferred.isDone(empty))) {
-          yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
-          yield* running.kill
-          yield* raceFirst(Effect.exit(Deferred.await(empty)), this.sleep(bounds.kill))
-        }
-        if (!(yield* Deferred.isDone(empty))) yield* Deferred.fail(empty, yield* this.unkillable)
+      if (!empty.isDone && signal !== "SIGKILL") {
+        yield* running.terminate(signal, grace)
+        yield* raceFirst(empty.settled, this.escalation.await)
       }
-      yield* Deferred.await(empty)
-      return resultOf(yield* Deferred.await(this.exits))
+      if (!empty.isDone) {
+        yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
+        yield* running.kill
+        yield* this.within(empty.settled, bounds.kill)
+      }
+      if (!empty.isDone) yield* fork(this.emptied(Exit.fail(yield* this.unkillable)))
+      return yield* this.status
     })
+  }
+
+  /** How an ended job ended. */
+  private get status(): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
+    return Effect.zipRight(this.empty.await, Effect.map(this.exits.await, resultOf))
   }
 
   private get unkillable(): Effect.Effect<Unkillable> {
@@ -291,9 +310,8 @@ class Job<E> {
   /** Never interrupted (`Effect.acquireRelease` sees to that) and bounded. */
   get release(): Effect.Effect<void> {
     return Effect.gen(this, function*() {
-      const ended = yield* Deferred.poll(this.empty)
       // Joined also where it has failed: what could not be killed is reported.
-      if (Option.isNone(ended) || Exit.isFailure(yield* Effect.exit(ended.value))) {
+      if (this.empty.exit === undefined || Exit.isFailure(this.empty.exit)) {
         yield* this.terminate().pipe(
           Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
           Effect.catchTag("SpawnServerLost", () => Effect.void)
@@ -313,7 +331,7 @@ class Job<E> {
     })
   }
 
-  private get status(): ExitStatus | undefined {
+  private get lastStatus(): ExitStatus | undefined {
     return this.stageExits.length === 0 ? undefined : resultOf(this.stageExits)
   }
 
@@ -338,7 +356,7 @@ class Job<E> {
   private get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
     return Effect.suspend(() => {
       const unread = [this.stdout, this.stderr].filter((output) => output.isUnread)
-      if (unread.length === 0) return Deferred.await(this.exit)
+      if (unread.length === 0) return this.exit.await
       const warn = Effect.forEach(unread, (output) =>
         Effect.flatMap(output.holdsUnreadData, (holds) => {
           if (!holds || this.warned.has(output)) return Effect.void
@@ -352,7 +370,7 @@ class Job<E> {
         Effect.repeat({ while: () => unread.some((output) => output.isUnread && !this.warned.has(output)) }),
         Effect.zipRight(Effect.never)
       )
-      return raceFirst(Deferred.await(this.exit), watch)
+      return raceFirst(this.exit.await, watch)
     })
   }
 
@@ -377,7 +395,7 @@ class Job<E> {
 
   private extendDeadline(input: Duration.DurationInput): Effect.Effect<void, ProcessGone | SpawnServerLost> {
     return Effect.gen(this, function*() {
-      if (yield* Deferred.isDone(this.empty)) {
+      if (this.empty.isDone) {
         return yield* new ProcessGone({ command: this.name, pids: [this.running.pid], state: "the job has ended" })
       }
       if (this.spec.timeout === undefined) return
@@ -391,20 +409,20 @@ class Job<E> {
     const { running } = this
     const exit = this.awaitExit
     const toJSON = () => ({ _id: "Process", pid: running.pid, command: this.name })
-    return {
+    const handle: Process<E> = {
       pid: running.pid,
       processGroupId: running.processGroupId,
       stdin: this.stdin.sink,
       stdout: this.stdout.stream,
       stderr: this.stderr.stream,
       exit,
-      stages: Effect.map(Deferred.await(this.exits), () => this.stageResults),
+      stages: Effect.map(this.exits.await, () => this.stageResults),
       exitCode: Effect.flatMap(exit, (status) =>
         isExited(status)
           ? Effect.succeed(status.code)
           : new Signaled({ ...this.ended(status), signal: status.signal, coreDumped: status.coreDumped })),
-      empty: Deferred.await(this.empty),
-      isRunning: Effect.map(Deferred.isDone(this.exit), (done) => !done),
+      empty: this.empty.await,
+      isRunning: Effect.sync(() => !this.exit.isDone),
       descendants: Effect.map(
         running.descendants,
         (all) => all.map((info) => ({ ...info, commandLine: scrub(info.commandLine, this.secrets) }))
@@ -421,5 +439,7 @@ class Job<E> {
       toString: () => `Process(${running.pid}, ${this.name})`,
       [NodeInspectSymbol]: toJSON
     }
+    exits.set(handle, this.exit)
+    return handle
   }
 }

@@ -2,7 +2,6 @@
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -25,13 +24,15 @@ import {
 } from "../CommandError.ts"
 import { type CommandResult, make as makeResult, type StageResult } from "../CommandResult.ts"
 import type { CommandEvent } from "../CommandRunner.ts"
-import { type ExitStatus, isExited } from "../ExitStatus.ts"
+import { type ExitStatus, isExited, type Killed } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { bounds } from "./bounds.ts"
 import { map, name, specOf } from "./command.ts"
-import { raceFirst } from "./job.ts"
+import { exitOf, fork, raceFirst } from "./job.ts"
+import { Once } from "./once.ts"
+import { outputOf } from "./output.ts"
 import { secretsOf } from "./spec.ts"
 import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
 
@@ -44,8 +45,7 @@ type Spawner = Context.Tag.Service<ProcessSpawner>
 const withStdin = <E, R>(self: Command<E, R>): Command<E, R> =>
   map(self, (spec) => spec.stdin === undefined || spec.stdin === "pipe" ? { ...spec, stdin: "ignore" } : spec)
 
-/** @internal */
-export const isAccepted = (self: Command<unknown, unknown>, exit: ExitStatus): boolean => {
+const isAccepted = (self: Command<unknown, unknown>, exit: ExitStatus): boolean => {
   const { accepted } = specOf(self)
   return accepted === "any" || (isExited(exit) && accepted.includes(exit.code))
 }
@@ -106,27 +106,25 @@ interface Finished {
 const finish = (
   spawner: Spawner,
   process: Process<unknown>,
-  outputEnded: Effect.Effect<unknown>
+  output: Once<void>
 ): Effect.Effect<Finished> =>
   Effect.gen(function*() {
-    yield* raceFirst(outputEnded, sleepOn(spawner, bounds.drain))
+    const ended = (bound: Duration.Duration) =>
+      output.isDone ? Effect.void : raceFirst(output.await, sleepOn(spawner, bound))
+    yield* ended(bounds.drain)
     const leaked = yield* process.descendants
     // What cannot be killed is reported when the scope closes.
-    const ended = yield* Effect.exit(process.terminate())
+    const terminated = yield* Effect.exit(process.terminate())
     // The job cuts the streams within the drain bound; this one only guards against a reader that does not return.
-    yield* raceFirst(outputEnded, sleepOn(spawner, Duration.times(bounds.drain, 2)))
-    return { leaked, exited: Exit.isSuccess(ended) }
+    yield* ended(Duration.times(bounds.drain, 2))
+    return { leaked, exited: Exit.isSuccess(terminated) }
   })
 
 /** What every error of a command that ran tells. */
 const endedAs = <Exit>(
   self: Command<unknown, unknown>,
   exit: Exit,
-  run: {
-    readonly stages: ReadonlyArray<StageResult>
-    readonly duration: Duration.Duration
-    readonly outputs: Collectors
-  }
+  run: Run
 ): Ended<Exit> => ({
   command: name(self),
   exit,
@@ -137,73 +135,123 @@ const endedAs = <Exit>(
   stdout: run.outputs.stdout.bytes()
 })
 
-const failureOf = (exit: ExitStatus, ended: Ended): NonZeroExit | Signaled =>
-  isExited(exit)
-    ? new NonZeroExit({ ...ended, exitCode: exit.code })
-    : new Signaled({ ...ended, signal: exit.signal, coreDumped: exit.coreDumped })
+const failureOf = (
+  self: Command<unknown, unknown>,
+  exit: ExitStatus,
+  run: Run
+): Effect.Effect<never, NonZeroExit | Signaled> =>
+  isExited(exit) ? new NonZeroExit({ ...endedAs(self, exit, run), exitCode: exit.code }) : signaled(self, exit, run)
+
+const signaled = (self: Command<unknown, unknown>, exit: Killed, run: Run): Signaled =>
+  new Signaled({ ...endedAs(self, exit, run), signal: exit.signal, coreDumped: exit.coreDumped })
+
+interface Run {
+  readonly stages: ReadonlyArray<StageResult>
+  readonly duration: Duration.Duration
+  readonly outputs: Collectors
+}
 
 interface Collected {
   readonly exit: ExitStatus
-  readonly result: CommandResult
-  readonly ended: Ended
+  readonly run: Run
+  readonly leaked: ReadonlyArray<ProcessInfo>
 }
 
-/**
- * Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status.
- *
- * @internal
- */
-export const collect = <E, R>(
+const resultOf = ({ exit, leaked, run }: Collected): CommandResult => {
+  const { duration, outputs, stages } = run
+  return makeResult({
+    exit,
+    stages,
+    stdout: outputs.stdout.bytes(),
+    stderr: outputs.stderr.bytes(),
+    duration,
+    tails: () => ({ stdout: outputs.stdout.tail(), stderr: outputs.stderr.tail() }),
+    usage: stages.map(({ usage }) => usage).reduce(combineUsage, noUsage),
+    leaked
+  })
+}
+
+/** What reads a process beyond its scope: what it prints while it ends is still read. Fibers only where it is not ours. */
+class Readers {
+  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+
+  drain(
+    stream: Stream.Stream<Uint8Array, OutputError>,
+    push: (bytes: Uint8Array) => void,
+    done: (failure: OutputError | undefined) => void
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const output = outputOf(stream)
+      if (output !== undefined) return Effect.succeed(output.drain(push, done))
+      const reader = Stream.runForEach(stream, (bytes) => Effect.sync(() => push(bytes)))
+      return this.fork(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
+    })
+  }
+
+  listen<E>(
+    process: Process<E>,
+    listener: (exit: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost>) => void
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const exit = exitOf(process)
+      if (exit === undefined) return this.fork(Effect.map(Effect.exit(process.exit), listener))
+      exit.onDone(listener)
+      return Effect.void
+    })
+  }
+
+  private fork(effect: Effect.Effect<unknown>): Effect.Effect<void> {
+    return Effect.map(fork(effect), (fiber) => void this.fibers.push(fiber))
+  }
+
+  readonly end: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
+  )
+}
+
+/** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
+const collect = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
   Effect.scoped(Effect.gen(function*() {
+    const readers = yield* Effect.acquireRelease(Effect.sync(() => new Readers()), (self) => self.end)
     const spec = specOf(self)
     const spawner = yield* ProcessSpawner
-    // Made before the job, so closed after it: what the job prints while it ends is still read.
-    const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     const started = spawner.clock.unsafeCurrentTimeMillis()
     const process = yield* spawner.spawn(withStdin(self))
     const outputs = collectors(self, capture)
-    const problem = yield* Deferred.make<never, OutputError | Exceeded>()
-    const read = (stream: StreamName) =>
-      spec[stream] !== "pipe" ? Effect.void : process[stream].pipe(
-        Stream.runForEach((chunk) =>
-          outputs[stream].push(chunk) || !capture.includes(stream)
-            ? Effect.void
-            : Deferred.fail(problem, new Exceeded({ stream }))
-        ),
-        Effect.catchAll((error) => Deferred.fail(problem, error))
-      )
-    const fibers = yield* Effect.forEach(
-      streamNames,
-      (stream) => Effect.forkIn(Effect.interruptible(read(stream)), readers)
-    )
-    const first = yield* Effect.exit(raceFirst(process.exit, Deferred.await(problem)))
-    const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-    const early = yield* Deferred.isDone(problem)
-    const { exited, leaked } = yield* finish(spawner, process, early ? Effect.void : Fiber.awaitAll(fibers))
-    // What could not be killed has no status to wait for.
-    const stages = exited || Exit.isSuccess(first) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-    const run = { stages, duration, outputs }
-    const exit = Exit.isSuccess(first) && (yield* Deferred.isDone(problem))
-      // The bytes that were too many came with the exit.
-      ? yield* Effect.exit(Deferred.await(problem))
-      : first
-    if (Exit.isSuccess(exit)) {
-      const ended = endedAs(self, exit.value, run)
-      const result = makeResult({
-        exit: exit.value,
-        stages: run.stages,
-        stdout: ended.stdout,
-        stderr: outputs.stderr.bytes(),
-        tails: { stdout: ended.stdoutTail, stderr: ended.stderrTail },
-        duration,
-        usage: run.stages.map(({ usage }) => usage).reduce(combineUsage, noUsage),
-        leaked
-      })
-      return { exit: exit.value, result, ended }
+    const first = new Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>()
+    const read = new Once<void>()
+    let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
+    const fail = (error: OutputError | Exceeded) => {
+      problem ??= Exit.fail(error)
+      first.done(problem)
     }
+    let reading = 0
+    for (const stream of streamNames) {
+      if (spec[stream] !== "pipe") continue
+      reading++
+      yield* readers.drain(process[stream], (chunk) => {
+        if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
+      }, (error) => {
+        if (error !== undefined) fail(error)
+        else if (--reading === 0) read.done(Exit.void)
+      })
+    }
+    if (reading === 0) read.done(Exit.void)
+    yield* readers.listen(process, (exit) => first.done(exit))
+    const ended = yield* Effect.exit(first.await)
+    const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+    // Of an output that failed, or that nobody wants more of, the end is not waited for.
+    if (problem !== undefined) read.done(Exit.void)
+    const { exited, leaked } = yield* finish(spawner, process, read)
+    // What could not be killed has no status to wait for.
+    const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
+    const run = { stages, duration, outputs }
+    // The bytes that were too many may have come with the exit.
+    const exit = Exit.isSuccess(ended) ? problem ?? ended : ended
+    if (Exit.isSuccess(exit)) return { exit: exit.value, run, leaked }
     const last = run.stages.at(-1)?.exit
     return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
       if (error instanceof Exceeded) {
@@ -224,14 +272,14 @@ const withOutput = <A>(
   self: Command<unknown, unknown>,
   error: A,
   last: ExitStatus | undefined,
-  run: Parameters<typeof endedAs>[2]
+  run: Run
 ): A | TimedOut =>
   error instanceof TimedOut
     ? new TimedOut({ ...endedAs(self, last, run), duration: error.duration, after: error.after })
     : error
 
 /**
- * As `collect`, and fails when the status is not accepted.
+ * Runs a command, keeps what it prints on the streams that `capture` names, and fails when the status is not accepted.
  *
  * @internal
  */
@@ -241,26 +289,26 @@ export const collectAccepted = <E, R>(
 ): Effect.Effect<CommandResult, CommandError | E, ProcessSpawner | R> =>
   Effect.flatMap(
     collect(self, capture),
-    ({ ended, exit, result }) => isAccepted(self, exit) ? Effect.succeed(result) : Effect.fail(failureOf(exit, ended))
+    (collected) =>
+      isAccepted(self, collected.exit)
+        ? Effect.succeed(resultOf(collected))
+        : failureOf(self, collected.exit, collected.run)
   )
 
-/**
- * As `collect` of nothing: the output is dropped, so it cannot be too much.
- *
- * @internal
- */
-export const drain = <E, R>(
-  self: Command<E, R>
-): Effect.Effect<
-  Collected,
-  Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E,
-  ProcessSpawner | R
-> =>
+/** As `collect` of nothing: the output is dropped, so it cannot be too much. */
+const drain = <E, R>(self: Command<E, R>) =>
   collect(self, []) as Effect.Effect<
     Collected,
     Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E,
     ProcessSpawner | R
   >
+
+/** @internal */
+export const exitCode = <E, R>(self: Command<E, R>) =>
+  Effect.flatMap(drain(self), ({ exit, run }) => isExited(exit) ? Effect.succeed(exit.code) : signaled(self, exit, run))
+
+/** @internal */
+export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ exit }) => isAccepted(self, exit))
 
 /** @internal */
 export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
@@ -283,7 +331,7 @@ interface Opened<E> {
 
 interface Ran {
   readonly status: ExitStatus
-  readonly ended: Ended
+  readonly run: Run
 }
 
 /** A process whose output is streamed, and which is ended like that of any runner once it has exited. */
@@ -297,25 +345,25 @@ const open = <E, R>(
     const started = spawner.clock.unsafeCurrentTimeMillis()
     const process = yield* spawner.spawn(withStdin(self))
     const outputs = collectors(self, [])
-    const read = { stdout: yield* Deferred.make<void>(), stderr: yield* Deferred.make<void>() }
+    const read = new Once<void>()
+    let reading = streamNames.length
     const output = (stream: StreamName) =>
       (spec[stream] === "pipe" ? process[stream] : Stream.empty).pipe(
         Stream.tap((chunk) => Effect.sync(() => outputs[stream].push(chunk))),
-        Stream.ensuring(Deferred.succeed(read[stream], undefined))
+        Stream.ensuring(Effect.sync(() => --reading === 0 && read.done(Exit.void)))
       )
-    const outputEnded = Effect.zipRight(Deferred.await(read.stdout), Deferred.await(read.stderr))
     const ending = yield* Effect.gen(function*() {
       // `exit` itself would warn of output that a slow consumer has yet to take.
       yield* raceFirst(Effect.exit(process.stages), Effect.exit(process.empty))
       const exit = yield* Effect.exit(process.exit)
       const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-      const { exited } = yield* finish(spawner, process, outputEnded)
+      const { exited } = yield* finish(spawner, process, read)
       const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
       return { exit, run: { stages, duration, outputs } }
     }).pipe(Effect.interruptible, Effect.forkIn(readers))
     const exit = Effect.flatMap(Fiber.join(ending), ({ exit, run }) =>
       Exit.match(exit, {
-        onSuccess: (status) => Effect.succeed({ status, ended: endedAs(self, status, run) }),
+        onSuccess: (status) => Effect.succeed({ status, run }),
         onFailure: (cause) =>
           Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
       }))
@@ -334,8 +382,8 @@ export const stream = <E, R, A>(
   Stream.unwrapScoped(Effect.gen(function*() {
     const { exit, output, readers } = yield* open(self)
     yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
-    const judge = Effect.flatMap(exit, ({ ended, status }) =>
-      isAccepted(self, status) ? Effect.void : Effect.fail(failureOf(status, ended)))
+    const judge = Effect.flatMap(exit, ({ run, status }) =>
+      isAccepted(self, status) ? Effect.void : failureOf(self, status, run))
     return Stream.concat(decode(output("stdout")), Stream.execute(judge))
   }))
 

@@ -105,6 +105,17 @@ export class FakeOutput implements Engine.OutputPipe {
     return this.ended || this.closed ? Effect.succeedNone : undefined
   }))
 
+  readonly drain: Engine.OutputPipe["drain"] = (push, done) => {
+    const next: Effect.Effect<void> = Effect.matchEffect(this.read, {
+      onFailure: (failure) => Effect.sync(() => done(failure)),
+      onSuccess: Option.match({
+        onNone: () => Effect.sync(() => done(undefined)),
+        onSome: (bytes) => Effect.zipRight(Effect.sync(() => push(bytes)), next)
+      })
+    })
+    Effect.runFork(next)
+  }
+
   readonly holdsData = Effect.sync(() => this.chunks.length > 0)
 
   readonly cut = Effect.suspend(() => {
