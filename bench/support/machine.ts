@@ -8,6 +8,7 @@ const load = (): string => os.loadavg().map((value) => value.toFixed(2)).join(",
 
 /** Before the first measurement: a later one would count the benchmark itself. */
 const loadAtStart = load()
+const before = os.loadavg()[0] ?? 0
 
 const effectVersion = (): string => {
   const require = createRequire(import.meta.url)
@@ -25,10 +26,13 @@ const commit = (): string => {
 
 export const describe = (): string => {
   const gibibytes = (os.totalmem() / 2 ** 30).toFixed(0)
+  const busy = Math.max(before, os.loadavg()[0] ?? 0) > 4 * os.cpus().length
   return [
     `- ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC, commit ${commit()}`,
     `- ${os.cpus().length} × ${os.cpus()[0]?.model ?? "?"}, ${gibibytes} GiB, ${os.type()} ${os.release()}`,
     `- Node.js ${process.version}, effect ${effectVersion()}`,
-    `- load average ${loadAtStart} before, ${load()} after`
+    `- load average ${loadAtStart} before, ${load()} after${
+      busy ? "; **others were at work on this machine, so the figures are no verdict**" : ""
+    }`
   ].join("\n")
 }
