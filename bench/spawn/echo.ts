@@ -11,17 +11,23 @@ const perSpawn = quantity("ms")
 export const costOf = (worker: Worker.Worker, count: number, atOnce = 1) =>
   Effect.map(worker.ask("captures", { count, atOnce }), ({ elapsed }) => elapsed / count)
 
+/** Until the compiler has seen enough of what runs; a few rounds of few spawns do not show it. */
+export const warm = (workers: ReadonlyArray<Worker.Worker>, { short }: Settings) =>
+  Effect.forEach(workers, (worker) => worker.ask("captures", { count: short ? 5 : 400, atOnce: 1 }), { discard: true })
+
 const rateOf = (worker: Worker.Worker, count: number, atOnce: number) =>
   Effect.map(costOf(worker, count, atOnce), (millis) => 1000 / millis)
 
 const rates = quantity("/s")
 
-export const oneAtATime = ({ rounds, short }: Settings) =>
+export const oneAtATime = (settings: Settings) =>
   Effect.gen(function*() {
+    const { rounds, short } = settings
     const [one, many] = short ? [5, 32] : [100, 320]
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
     const fallback = yield* Worker.start("childProcess")
+    yield* warm([raw, server, fallback], settings)
     const cost = yield* interleave(rounds, {
       server: costOf(server, one),
       raw: costOf(raw, one),
@@ -54,11 +60,13 @@ export const oneAtATime = ({ rounds, short }: Settings) =>
     }
   })
 
-export const clientAgainstC = ({ rounds, short }: Settings) =>
+export const clientAgainstC = (settings: Settings) =>
   Effect.gen(function*() {
+    const { rounds, short } = settings
     const count = short ? 5 : 100
     const client = yield* Worker.start("client")
     const loop = yield* Worker.start("posixSpawn")
+    yield* warm([client, loop], settings)
     const cost = yield* interleave(rounds, { client: costOf(client, count), loop: costOf(loop, count) })
     return {
       title: "echo hi, captured, the plain client against C",

@@ -6,7 +6,7 @@ import { millis, missingRow, ratioRow, type Row, type Target, valueRow } from ".
 import { compare, interleave, inverted } from "../support/rounds.ts"
 import { median } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
-import { costOf } from "./echo.ts"
+import { costOf, warm } from "./echo.ts"
 
 const gibibyte = 1024
 
@@ -22,14 +22,17 @@ const middle = (worker: Worker.Worker, task: "handles" | "direct", count: number
 const blockTarget: Target = { bound: "at most", value: 0.15, unit: "ms" }
 
 /** One size of heap: a worker for each side, both of which hold it. */
-const at = (wanted: number, { rounds, short }: Settings, target: Target | undefined) =>
+const at = (wanted: number, settings: Settings, target: Target | undefined) =>
   Effect.scoped(Effect.gen(function*() {
+    const { rounds, short } = settings
     const ballast = fitting(wanted)
     if (ballast < wanted / 8) return [missingRow(`heap of ${nameOf(wanted)}`, "not enough memory")]
     const shrunk = ballast < wanted ? ` (${nameOf(wanted)} do not fit)` : ""
     const where = `heap of ${nameOf(ballast)}${shrunk}`
     const ours = yield* Worker.start("spawnServer", { ballast, instrument: true })
     const raw = yield* Worker.start("raw", { ballast, instrument: true })
+    // Raw has no code of its own to warm, and with such a heap it takes long.
+    yield* warm(wanted >= gibibyte ? [ours] : [ours, raw], settings)
     // Raw takes some 20 ms for each GiB.
     const [many, few] = short ? [5, 5] : [50, wanted >= gibibyte ? 4 : 50]
     const cost = yield* interleave(rounds, { ours: costOf(ours, many), raw: costOf(raw, few) })

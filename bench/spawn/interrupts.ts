@@ -9,6 +9,7 @@ export const interrupts = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
+    for (let i = 0; i < (short ? 1 : 60); i++) yield* server.ask("interrupt", { size: 1 })
     const sizes = short ? [1, 10] : [1, 10, 100]
     const rows: Array<Row> = []
     for (const size of sizes) {

@@ -5,18 +5,19 @@ import { millis, plainRow, quantity, ratioRow, type Row, valueRow } from "../sup
 import { compare, interleave } from "../support/rounds.ts"
 import { spread } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
-import { costOf } from "./echo.ts"
+import { costOf, warm } from "./echo.ts"
 
 const kibibytes = quantity("KiB")
 
-export const live = ({ rounds, short }: Settings) =>
+export const live = (settings: Settings) =>
   Effect.gen(function*() {
+    const { rounds, short } = settings
     const levels = short ? [1, 10, 50] : [1, 100, 1000, 2000]
     const most = levels.at(-1) ?? 1
     const count = short ? 5 : 30
     const ours = yield* Worker.start("spawnServer")
     const raw = yield* Worker.start("raw")
-    yield* interleave(1, { ours: costOf(ours, count), raw: costOf(raw, count) })
+    yield* warm([ours, raw], settings)
     const before = { ours: yield* ours.ask("memory", {}), raw: yield* raw.ask("memory", {}) }
     const rows: Array<Row> = []
     let growing = { ours: yield* ours.ask("live", { upTo: 0 }), raw: yield* raw.ask("live", { upTo: 0 }) }
