@@ -10,6 +10,7 @@ import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type { SpawnServerLost } from "./CommandError.ts"
 import type { ExitStatus } from "./ExitStatus.ts"
 import type { ProcessInfo, ResourceUsage } from "./ProcessInfo.ts"
@@ -92,9 +93,9 @@ export interface OutputPipe {
   /** Whether bytes wait that nobody has read. */
   readonly holdsData: () => boolean
   /** Takes into memory what the pipe holds now, frees the descriptor, and lets `poll` end after that. */
-  readonly cut: Effect.Effect<void>
+  readonly cut: () => void
   /** Frees the descriptor; what was not read is dropped. */
-  readonly close: Effect.Effect<void>
+  readonly close: () => void
 }
 
 /**
@@ -107,7 +108,7 @@ export interface InputPipe {
   /** Completes when the kernel took the bytes; false when nobody reads any more (EPIPE), which is no failure. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<boolean, PipeFailure>
   /** Frees the descriptor: the child reads the end of file. */
-  readonly close: Effect.Effect<void>
+  readonly close: () => void
 }
 
 /**
@@ -217,6 +218,21 @@ export interface StageExit {
 }
 
 /**
+ * What happens to a job. Functions, because a short job is over before a fiber that waits for it has been started.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JobObserver {
+  /** Every stage has exited. */
+  readonly exited: (exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost>) => void
+  /** Nothing that this engine reaches is left, not even a zombie of ours. Never before `exited`. */
+  readonly emptied: (empty: Exit.Exit<void, SpawnServerLost>) => void
+  /** The engine itself has found the deadline passed; never where `guarantees.deadline` is `event-loop`. */
+  readonly deadlinePassed: () => void
+}
+
+/**
  * A running job.
  *
  * @since 0.1.0
@@ -229,10 +245,8 @@ export interface EngineJob {
   readonly input: (pipe: number) => InputPipe
   /** The owner's end of a pipe that the owner reads, by its index in the request; once. */
   readonly output: (pipe: number) => OutputPipe
-  /** Every stage has exited. */
-  readonly exits: Effect.Effect<ReadonlyArray<StageExit>, SpawnServerLost>
-  /** Nothing that this engine reaches is left, not even a zombie of ours. Never before `exits`. */
-  readonly empty: Effect.Effect<void, SpawnServerLost>
+  /** Tells one observer of what happens, and at once of what has happened already. */
+  readonly observe: (observer: JobObserver) => void
   /** Sends a signal to the group or the leader alone. */
   readonly signal: (signal: Signal, to: "group" | "leader") => Effect.Effect<void, SignalFailure | SpawnServerLost>
   /**
@@ -247,8 +261,6 @@ export interface EngineJob {
   /** What the engine reaches and is not gone, the leader too. */
   readonly survivors: Effect.Effect<ReadonlyArray<{ readonly pid: number; readonly state: string }>>
   readonly usage: Effect.Effect<ResourceUsage>
-  /** Completes when the engine itself has found the deadline passed; never where `guarantees.deadline` is `event-loop`. */
-  readonly deadlineExpired: Effect.Effect<void>
   /** Moves the engine's own deadline. */
   readonly extendDeadline: (by: Duration.Duration) => Effect.Effect<void, SpawnServerLost>
 }

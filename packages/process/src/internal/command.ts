@@ -92,5 +92,8 @@ const bars = { stdout: " | ", stderr: " 2>| ", all: " |& " } as const
  *
  * @internal
  */
-export const name = (self: Command<unknown, unknown>): string =>
-  specOf(self).stages.map((stage) => stageName(stage) + (stage.feeds === undefined ? "" : bars[stage.feeds])).join("")
+export const name = (self: Command<unknown, unknown>): string => specName(specOf(self))
+
+/** @internal */
+export const specName = ({ stages }: Spec): string =>
+  stages.map((stage) => stageName(stage) + (stage.feeds === undefined ? "" : bars[stage.feeds])).join("")

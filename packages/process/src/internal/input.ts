@@ -12,13 +12,13 @@ import { encode } from "./text.ts"
  * @internal
  */
 export class Input {
-  private readonly command: string
+  private readonly command: () => string
   private readonly name: string
   private readonly pipe: InputPipe | undefined
   private readonly onFailure: Effect.Effect<void>
   private used = false
 
-  constructor(command: string, name: string, pipe: InputPipe | undefined, onFailure: Effect.Effect<void>) {
+  constructor(command: () => string, name: string, pipe: InputPipe | undefined, onFailure: Effect.Effect<void>) {
     this.command = command
     this.name = name
     this.pipe = pipe
@@ -26,7 +26,7 @@ export class Input {
   }
 
   private error(reason: StdinError["reason"], errno?: string): StdinError {
-    return new StdinError({ command: this.command, reason, errno })
+    return new StdinError({ command: this.command(), reason, errno })
   }
 
   private get claim(): Effect.Effect<InputPipe, StdinError> {
@@ -48,9 +48,9 @@ export class Input {
       return Sink.forEachWhile(write).pipe(
         Sink.ignoreLeftover,
         Sink.mapEffect(() =>
-          Effect.suspend(() => {
+          Effect.sync(() => {
             complete = true
-            return pipe.close
+            pipe.close()
           })
         )
       )
@@ -69,16 +69,16 @@ export class Input {
         Effect.catchAll(
           pipe.write(typeof part === "string" ? encode(part) : part),
           ({ errno }) =>
-            Effect.logError(`${this.command}: ${this.name}: input or output error (${errno})`).pipe(
+            Effect.logError(`${this.command()}: ${this.name}: input or output error (${errno})`).pipe(
               Effect.zipRight(this.onFailure),
               Effect.zipRight(Effect.never)
             )
         )
-      return Effect.zipRight(Stream.runForEachWhile(input, write), pipe.close)
+      return Effect.map(Stream.runForEachWhile(input, write), () => pipe.close())
     })
   }
 
-  get close(): Effect.Effect<void> {
-    return this.pipe?.close ?? Effect.void
+  close(): void {
+    this.pipe?.close()
   }
 }

@@ -1,131 +1,44 @@
 /**
- * The life of one job, over any engine: what feeds it, its deadline, its one termination, the three facts (exited, streams
- * ended, empty) and the release that waits for them.
+ * The life of one job, over any engine: its deadline, its one termination, the three facts (exited, streams ended, empty) and
+ * the release that waits for them.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { NodeInspectSymbol } from "effect/Inspectable"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import type { Command } from "../Command.ts"
-import {
-  type Ended,
-  ProcessGone,
-  Signaled,
-  SpawnError,
-  type SpawnServerLost,
-  TimedOut,
-  Unkillable
-} from "../CommandError.ts"
+import * as Runtime from "effect/Runtime"
+import { type Ended, ProcessGone, type SpawnServerLost, TimedOut, Unkillable } from "../CommandError.ts"
 import type { StageResult } from "../CommandResult.ts"
-import type { Engine, EngineJob, SpawnFailure, StageExit } from "../Engine.ts"
-import { type ExitStatus, isExited } from "../ExitStatus.ts"
-import type { Process } from "../Process.ts"
-import { combineUsage, noUsage } from "../ProcessInfo.ts"
+import type { Engine, EngineJob, StageExit } from "../Engine.ts"
+import type { ExitStatus } from "../ExitStatus.ts"
+import { combineUsage, noUsage, type ProcessInfo, type ResourceUsage } from "../ProcessInfo.ts"
 import { isSignal, type Signal } from "../Signal.ts"
 import { bounds } from "./bounds.ts"
-import { name as nameOf, specOf, stageName } from "./command.ts"
+import { specName, stageName } from "./command.ts"
+import { fork, raceFirst } from "./fork.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
-import { make as makePlan, type Plan } from "./plan.ts"
+import type { Plan } from "./plan.ts"
 import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
 import { scrub } from "./text.ts"
 
 /** @internal */
-export const spawn = <E, R>(
-  engine: Engine,
-  command: Command<E, R>
-): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
-  Effect.map(Effect.acquireRelease(acquire(engine, command), (job) => job.release), (job) => job.handle)
-
-/** What runners know of a process of ours beyond its handle. @internal */
-export interface Internals<E> {
-  /** Says nothing of unread output, and can be listened to without a fiber that waits. */
-  readonly exit: Once<ExitStatus, E | TimedOut | SpawnServerLost>
-  /** Completes with the last output Sink. Who takes it is told of their failures. */
-  readonly sinks: Effect.Effect<void, E>
-  /** Of `stages`, the one that makes the job a failure. */
-  readonly failed: () => StageResult | undefined
-}
-
-const internals = new WeakMap<Process<unknown>, unknown>()
-
-/** @internal */
-export const internalsOf = <E>(process: Process<E>): Internals<E> | undefined =>
-  // Set by the handle, with the type of its own errors.
-  internals.get(process) as Internals<E> | undefined
-
-const acquire = <E, R>(
-  engine: Engine,
-  command: Command<E, R>
-): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
-  Effect.gen(function*() {
-    const spec = specOf(command)
-    const planned = makePlan(spec, yield* engine.environment)
-    const started = engine.clock.unsafeCurrentTimeMillis()
-    const failed = (failure: SpawnFailure | SpawnServerLost) =>
-      failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)
-    if (Either.isLeft(planned)) return yield* failed(planned.left)
-    const plan = planned.right
-    const { gracePeriod, killSignal, timeout } = settingsOf(spec)
-    const request = { stages: plan.stages, pipes: plan.pipes, killSignal, gracePeriod, timeout }
-    const running = yield* Effect.mapError(engine.spawn(request), failed)
-    const job = new Job<E>(engine, running, spec, plan, nameOf(command), started)
-    yield* job.begin<R>()
-    return job
-  })
-
-const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure, spec: Spec): SpawnError =>
-  new SpawnError({
-    command: stageName(spec.stages[index ?? 0] ?? spec.stages[0]),
-    reason,
-    stage,
-    errno,
-    // The program itself may be redacted, and is then the path that was not found.
-    path: path === undefined ? undefined : scrub(path, secretsOf(spec)),
-    detail
-  })
-
-/**
- * Forks what must neither end with its caller nor inherit that the caller cannot be interrupted.
- *
- * @internal
- */
-export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
-  Effect.forkDaemon(Effect.interruptible(effect))
-
-/**
- * The first to complete; the other is interrupted, also where the caller cannot be: in a finalizer the loser would
- * otherwise be waited for, for ever.
- *
- * @internal
- */
-export const raceFirst = <A, E, B, E2>(
-  self: Effect.Effect<A, E>,
-  that: Effect.Effect<B, E2>
-): Effect.Effect<A | B, E | E2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))
-
-const isUnkillable = (cause: Cause.Cause<unknown>): boolean =>
-  Option.exists(Cause.failureOption(cause), (error) => error instanceof Unkillable)
-
-class Job<E> {
+export class Job<E> {
+  readonly running: EngineJob
+  readonly stdio: JobStdio<E>
+  readonly exits = new Once<ReadonlyArray<StageExit>, SpawnServerLost>()
+  readonly exit = new Once<ExitStatus, E | TimedOut | SpawnServerLost>()
+  readonly empty = new Once<void, Unkillable | SpawnServerLost>()
   private readonly engine: Engine
-  private readonly running: EngineJob
   private readonly spec: Spec
   private readonly settings: ReturnType<typeof settingsOf>
-  private readonly name: string
-  private readonly secrets: ReadonlyArray<string>
   private readonly started: number
-  private readonly stdio: JobStdio<E>
-  private readonly exits = new Once<ReadonlyArray<StageExit>, SpawnServerLost>()
-  private readonly exit = new Once<ExitStatus, E | TimedOut | SpawnServerLost>()
-  private readonly empty = new Once<void, Unkillable | SpawnServerLost>()
+  private readonly runtime: Runtime.Runtime<never>
   private readonly escalation = new Once<void>()
   private termination: Once<ExitStatus, Unkillable | SpawnServerLost> | undefined
   private stageExits: ReadonlyArray<StageExit> = []
@@ -137,17 +50,32 @@ class Job<E> {
   private readonly warned = new Set<Output>()
   private sinksAwaited = false
 
-  constructor(engine: Engine, running: EngineJob, spec: Spec, plan: Plan, name: string, started: number) {
-    this.secrets = secretsOf(spec)
-    this.settings = settingsOf(spec)
+  constructor(
+    engine: Engine,
+    running: EngineJob,
+    spec: Spec,
+    plan: Plan,
+    started: number,
+    runtime: Runtime.Runtime<never>
+  ) {
+    const settings = settingsOf(spec)
     this.engine = engine
     this.running = running
     this.spec = spec
-    this.name = name
+    this.settings = settings
     this.started = started
-    const { timeout } = this.settings
-    this.deadline = timeout === undefined ? Infinity : started + Duration.toMillis(timeout)
-    this.stdio = new JobStdio(name, plan, running, this.secrets, (cause) => this.endBecause(cause && (() => cause)))
+    this.runtime = runtime
+    this.deadline = settings.timeout === undefined ? Infinity : started + Duration.toMillis(settings.timeout)
+    this.stdio = new JobStdio(spec, plan, running, (cause) => this.endBecause(cause && (() => cause)))
+  }
+
+  /** As a user would type it. */
+  get name(): string {
+    return specName(this.spec)
+  }
+
+  private get secrets(): ReadonlyArray<string> {
+    return secretsOf(this.spec)
   }
 
   /** On the engine's clock, as everything timed here is. */
@@ -164,46 +92,56 @@ class Job<E> {
     return this.engine.clock.unsafeCurrentTimeMillis()
   }
 
+  /** From exit to empty, whether or not anybody looks. */
   begin<R>(): Effect.Effect<void, never, R> {
-    return Effect.gen(this, function*() {
-      yield* fork(this.life)
-      yield* this.stdio.begin<R>(fork)
-      if (this.deadline < Infinity) this.deadlineWatch = yield* fork(this.watchDeadline)
+    return Effect.suspend(() => {
+      this.running.observe({
+        exited: (exits) => this.exited(exits),
+        emptied: (empty) => this.emptied(empty),
+        deadlinePassed: () => void Runtime.runFork(this.runtime)(this.pastDeadline)
+      })
+      const begun = this.stdio.begin<R>(fork)
+      if (this.deadline === Infinity || this.engine.guarantees.deadline === "external") return begun
+      return Effect.flatMap(Effect.zipRight(begun, fork(this.watchDeadline)), (fiber) => {
+        this.deadlineWatch = fiber
+        // It may have been over before it began.
+        return this.empty.isDone ? Fiber.interruptFork(fiber) : Effect.void
+      })
     })
   }
 
-  /** From exit to empty, whether or not anybody looks. */
-  private get life(): Effect.Effect<void> {
-    return Effect.flatMap(Effect.exit(this.running.exits), (exits) => {
-      this.duration = Duration.millis(this.now() - this.started)
-      if (Exit.isSuccess(exits)) this.stageExits = exits.value
-      this.exits.done(exits)
-      this.exit.done(
-        Exit.isSuccess(exits) && this.failure !== undefined
-          ? Exit.failCause(this.failure())
-          : Exit.map(exits, () => this.lastStatus())
-      )
-      return Effect.flatMap(Effect.exit(this.running.empty), (empty) => this.emptied(empty))
-    })
+  private exited(exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost>): void {
+    this.duration = Duration.millis(this.now() - this.started)
+    if (Exit.isSuccess(exits)) this.stageExits = exits.value
+    this.exits.done(exits)
+    this.exit.done(
+      Exit.isSuccess(exits) && this.failure !== undefined
+        ? Exit.failCause(this.failure())
+        : Exit.map(exits, () => this.lastStatus())
+    )
   }
 
   /** Once the job is empty, or cannot be made so, nothing that holds a pipe keeps a reader waiting. */
-  private emptied(empty: Exit.Exit<void, Unkillable | SpawnServerLost>): Effect.Effect<void> {
-    return Effect.gen(this, function*() {
-      if (this.empty.isDone) return
-      const { stdio } = this
-      this.empty.done(empty)
-      if (this.deadlineWatch !== undefined) yield* Fiber.interruptFork(this.deadlineWatch)
-      yield* stdio.interruptFeeds
-      // What could not be killed may still take an end of file for the end of a complete input.
-      if (Exit.isSuccess(empty) || !isUnkillable(empty.cause)) yield* stdio.closeInputs
-      if (stdio.hasEnded) return
-      yield* this.within(stdio.ended, bounds.drain)
-      yield* stdio.cut
-    })
+  private emptied(empty: Exit.Exit<void, Unkillable | SpawnServerLost>): void {
+    if (this.empty.isDone) return
+    const { stdio } = this
+    this.empty.done(empty)
+    this.deadlineWatch?.unsafeInterruptAsFork(FiberId.none)
+    stdio.interruptFeeds()
+    // What could not be killed may still take an end of file for the end of a complete input.
+    const mayRead = Exit.isFailure(empty) && Cause.isFailType(empty.cause) && empty.cause.error._tag === "Unkillable"
+    if (!mayRead) stdio.closeInputs()
+    if (stdio.hasEnded) return
+    const cut = Effect.map(this.within(stdio.ended, bounds.drain), () => stdio.cut())
+    Runtime.runFork(this.runtime)(cut)
   }
 
   /** The stage that makes the job a failure. */
+  get failed(): StageResult | undefined {
+    const stage = this.failedStage
+    return stage === undefined ? undefined : this.stageResults[stage]
+  }
+
   private get failedStage(): number | undefined {
     return failedStage(this.spec.stages, this.stageExits, (stage) => this.stdio.wasAbandoned(stage))
   }
@@ -217,13 +155,14 @@ class Job<E> {
   }
 
   private get watchDeadline(): Effect.Effect<void> {
-    const reached: Effect.Effect<void> = this.engine.guarantees.deadline === "external"
-      ? this.running.deadlineExpired
-      : Effect.suspend(() => {
-        const left = this.deadline - this.now()
-        return left <= 0 ? Effect.void : Effect.zipRight(this.sleep(left), reached)
-      })
-    return Effect.flatMap(reached, () => {
+    return Effect.suspend(() => {
+      const left = this.deadline - this.now()
+      return left <= 0 ? this.pastDeadline : Effect.zipRight(this.sleep(left), this.watchDeadline)
+    })
+  }
+
+  private get pastDeadline(): Effect.Effect<void> {
+    return Effect.suspend(() => {
       const after = Duration.millis(this.deadline - this.started)
       return this.endBecause(() => Cause.fail(new TimedOut({ ...this.ended(this.statusSoFar), after })))
     })
@@ -247,7 +186,7 @@ class Job<E> {
   }
 
   /** Joins the one termination, or begins it. Every caller sets a timer, so the shortest grace period holds. */
-  private terminate(
+  terminate(
     options?: { readonly signal?: Signal; readonly gracePeriod?: Duration.DurationInput }
   ): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
     // An interrupt half-way would leave a termination that never begins, and the release waits for it.
@@ -256,17 +195,19 @@ class Job<E> {
       const signal = isSignal(options?.signal) ? options.signal : this.settings.killSignal
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.settings.gracePeriod)
-      const timer = fork(raceFirst(
-        this.empty.settled,
-        Effect.map(this.sleep(grace), () => this.escalation.done(Exit.void))
-      ))
       const begun = this.termination
       const termination = begun ?? new Once<ExitStatus, Unkillable | SpawnServerLost>()
       this.termination = termination
       const begin = begun === undefined
         ? fork(Effect.map(Effect.exit(this.end(signal, grace)), (exit) => termination.done(exit)))
         : Effect.void
-      return begin.pipe(Effect.zipRight(timer), Effect.zipRight(restore(termination.await)))
+      return begin.pipe(
+        Effect.zipRight(fork(Effect.map(this.sleep(grace), () => this.escalation.done(Exit.void)))),
+        Effect.flatMap((timer) => {
+          this.empty.onDone(() => timer.unsafeInterruptAsFork(FiberId.none))
+          return restore(termination.await)
+        })
+      )
     })
   }
 
@@ -275,14 +216,17 @@ class Job<E> {
       const { empty, running } = this
       if (!empty.isDone && signal !== "SIGKILL") {
         yield* running.terminate(signal, grace)
-        yield* raceFirst(empty.settled, this.escalation.await)
+        const next = new Once<void>()
+        empty.onDone(() => next.done(Exit.void))
+        this.escalation.onDone((exit) => next.done(exit))
+        yield* next.await
       }
       if (!empty.isDone) {
         yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
         yield* running.kill
         yield* this.within(empty.settled, bounds.kill)
       }
-      if (!empty.isDone) yield* fork(this.emptied(Exit.fail(yield* this.unkillable)))
+      if (!empty.isDone) this.emptied(Exit.fail(yield* this.unkillable))
       return yield* this.status
     })
   }
@@ -301,20 +245,24 @@ class Job<E> {
       }))
   }
 
-  /** Never interrupted (`Effect.acquireRelease` sees to that) and bounded. */
+  /** Never interrupted (those who acquire see to that) and bounded. */
   get release(): Effect.Effect<void> {
-    return Effect.gen(this, function*() {
+    return Effect.suspend(() => {
+      const { stdio } = this
       // Joined also where it has failed: what could not be killed is reported.
-      if (this.empty.exit === undefined || Exit.isFailure(this.empty.exit)) {
-        yield* this.terminate().pipe(
-          Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
-          Effect.catchTag("SpawnServerLost", () => Effect.void)
-        )
-      }
-      yield* this.stdio.interruptFeeds
-      yield* this.stdio.closeInputs
-      yield* this.endSinks
-      yield* this.stdio.closeOutputs
+      const ended = this.empty.succeeded ? Effect.void : this.terminate().pipe(
+        Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
+        Effect.catchTag("SpawnServerLost", () => Effect.void)
+      )
+      return Effect.flatMap(ended, () => {
+        stdio.interruptFeeds()
+        stdio.closeInputs()
+        if (stdio.isRunning || stdio.sinks.exit?._tag === "Failure") {
+          return Effect.map(this.endSinks, () => stdio.closeOutputs())
+        }
+        stdio.closeOutputs()
+        return Effect.void
+      })
     })
   }
 
@@ -324,15 +272,21 @@ class Job<E> {
     return Effect.gen(this, function*() {
       if (stdio.isRunning) {
         // A Sink takes what is left, and the finalizers of the user's Streams are waited for, but neither for ever.
-        yield* Effect.flatMap(fork(this.within(stdio.runningSinks, bounds.drain)), Fiber.await)
+        yield* Effect.flatMap(fork(this.within(stdio.sinksEnded, bounds.drain)), Fiber.await)
         yield* Effect.flatMap(fork(this.within(stdio.interruptAll, bounds.drain)), Fiber.await)
       }
       const sinks = stdio.sinks.exit
-      if (this.sinksAwaited || sinks === undefined || Exit.isSuccess(sinks)) return
-      // Who awaited the exit has had it already.
-      if (this.exit.exit !== undefined && Exit.isSuccess(this.exit.exit)) {
-        yield* Effect.logError(`${this.name}: an output Sink failed: ${scrub(Cause.pretty(sinks.cause), this.secrets)}`)
-      }
+      // Who awaited the exit or the Sinks has had it already.
+      if (this.sinksAwaited || sinks === undefined || Exit.isSuccess(sinks) || !this.exit.succeeded) return
+      yield* Effect.logError(`${this.name}: an output Sink failed: ${scrub(Cause.pretty(sinks.cause), this.secrets)}`)
+    })
+  }
+
+  /** Completes with the last output Sink. Who takes it is told of their failures. */
+  get sinks(): Effect.Effect<void, E> {
+    return Effect.suspend(() => {
+      this.sinksAwaited = true
+      return this.stdio.sinks.await
     })
   }
 
@@ -340,7 +294,7 @@ class Job<E> {
     return this.stageExits.length === 0 ? undefined : this.lastStatus()
   }
 
-  private get stageResults(): ReadonlyArray<StageResult> {
+  get stageResults(): ReadonlyArray<StageResult> {
     return this.stageExits.map(({ exit, pid, usage }, i) => ({
       command: stageName(this.spec.stages[i] ?? this.spec.stages[0]),
       pid,
@@ -350,7 +304,7 @@ class Job<E> {
     }))
   }
 
-  private ended<Exit>(exit: Exit): Ended<Exit> {
+  ended<Exit>(exit: Exit): Ended<Exit> {
     return {
       command: this.name,
       exit,
@@ -363,7 +317,7 @@ class Job<E> {
   }
 
   /** Waits for the exit, and says so when the wait may be for a reader that nobody is. */
-  private get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
+  get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
     return Effect.suspend(() => {
       const unread = [this.stdio.stdout, this.stdio.stderr].filter((output) => output.isUnread)
       if (unread.length === 0) return this.exit.await
@@ -384,7 +338,22 @@ class Job<E> {
     })
   }
 
-  private signal(
+  get descendants(): Effect.Effect<ReadonlyArray<ProcessInfo>> {
+    return Effect.map(
+      this.running.descendants,
+      (all) => all.map((info) => ({ ...info, commandLine: scrub(info.commandLine, this.secrets) }))
+    )
+  }
+
+  get usage(): Effect.Effect<ResourceUsage> {
+    return Effect.suspend(() =>
+      this.stageExits.length === 0
+        ? this.running.usage
+        : Effect.succeed(this.stageExits.map(({ usage }) => usage).reduce(combineUsage, noUsage))
+    )
+  }
+
+  signal(
     signal: Signal,
     to: "group" | "leader"
   ): Effect.Effect<void, ProcessGone | Unkillable | SpawnServerLost> {
@@ -403,7 +372,7 @@ class Job<E> {
     })
   }
 
-  private extendDeadline(input: Duration.DurationInput): Effect.Effect<void, ProcessGone | SpawnServerLost> {
+  extendDeadline(input: Duration.DurationInput): Effect.Effect<void, ProcessGone | SpawnServerLost> {
     return Effect.gen(this, function*() {
       if (this.empty.isDone) {
         return yield* new ProcessGone({ command: this.name, pids: [this.running.pid], state: "the job has ended" })
@@ -413,54 +382,5 @@ class Job<E> {
       this.deadline += Duration.toMillis(by)
       yield* this.running.extendDeadline(by)
     })
-  }
-
-  get handle(): Process<E> {
-    const { running } = this
-    const exit = this.awaitExit
-    const toJSON = () => ({ _id: "Process", pid: running.pid, command: this.name })
-    const handle: Process<E> = {
-      pid: running.pid,
-      processGroupId: running.processGroupId,
-      stdin: this.stdio.stdin.sink,
-      stdout: this.stdio.stdout.stream,
-      stderr: this.stdio.stderr.stream,
-      exit,
-      stages: Effect.map(this.exits.await, () => this.stageResults),
-      exitCode: Effect.flatMap(exit, (status) =>
-        isExited(status)
-          ? Effect.succeed(status.code)
-          : new Signaled({ ...this.ended(status), signal: status.signal, coreDumped: status.coreDumped })),
-      empty: this.empty.await,
-      isRunning: Effect.sync(() => !this.exit.isDone),
-      descendants: Effect.map(
-        running.descendants,
-        (all) => all.map((info) => ({ ...info, commandLine: scrub(info.commandLine, this.secrets) }))
-      ),
-      usage: Effect.suspend(() =>
-        this.stageExits.length === 0
-          ? running.usage
-          : Effect.succeed(this.stageExits.map(({ usage }) => usage).reduce(combineUsage, noUsage))
-      ),
-      signal: (signal, options) => this.signal(signal, options?.to ?? "group"),
-      terminate: (options) => this.terminate(options),
-      extendDeadline: (by) => this.extendDeadline(by),
-      toJSON,
-      toString: () => `Process(${running.pid}, ${this.name})`,
-      [NodeInspectSymbol]: toJSON
-    }
-    const own: Internals<E> = {
-      exit: this.exit,
-      sinks: Effect.suspend(() => {
-        this.sinksAwaited = true
-        return this.stdio.sinks.await
-      }),
-      failed: () => {
-        const stage = this.failedStage
-        return stage === undefined ? undefined : this.stageResults[stage]
-      }
-    }
-    internals.set(handle, own)
-    return handle
   }
 }

@@ -8,16 +8,6 @@ import { type OutputPipe, PipeFailure } from "../Engine.ts"
 import { Once } from "./once.ts"
 import type { Tail } from "./text.ts"
 
-const outputs = new WeakMap<Stream.Stream<Uint8Array, OutputError>, Output>()
-
-/**
- * The output behind a stream of ours: read without the machinery of a Stream, which would be a third of the whole time of a
- * short command.
- *
- * @internal
- */
-export const outputOf = (stream: Stream.Stream<Uint8Array, OutputError>): Output | undefined => outputs.get(stream)
-
 /** Pieces that a reader gets together, so that one who comes late goes on soon. */
 const atOnce = 16
 
@@ -40,23 +30,22 @@ export class Output {
   readonly end = new Once<void>()
   /** The reader stopped before the end, as `head` does: a writer may die of that. */
   abandoned = false
-  private readonly command: string
+  private readonly command: () => string
   private readonly sources: ReadonlyArray<Source>
   private open: ReadonlyArray<Source>
   private used = false
 
-  constructor(command: string, name: OutputError["stream"], sources: ReadonlyArray<Source>, tail: Tail) {
+  constructor(command: () => string, name: OutputError["stream"], sources: ReadonlyArray<Source>, tail: Tail) {
     this.command = command
     this.name = name
     this.sources = sources
     this.open = sources
     this.tail = tail
     if (sources.length === 0) this.end.done(Exit.void)
-    outputs.set(this.stream, this)
   }
 
   private error(reason: OutputError["reason"], errno?: string): OutputError {
-    return new OutputError({ command: this.command, stream: this.name, reason, errno })
+    return new OutputError({ command: this.command(), stream: this.name, reason, errno })
   }
 
   private claim(): OutputError | undefined {
@@ -93,7 +82,11 @@ export class Output {
   }
 
   /** What there is now, or comes next; nothing at the end. Interruption loses nothing: what is taken is returned. */
-  private readonly next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> = Effect.suspend(() => {
+  private get next(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
+    return Effect.suspend(() => this.take())
+  }
+
+  private take(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
     const pieces: Array<Uint8Array> = []
     let bytes = this.poll()
     for (; bytes instanceof Uint8Array; bytes = pieces.length < atOnce ? this.poll() : undefined) pieces.push(bytes)
@@ -107,16 +100,18 @@ export class Output {
       })
       return Effect.sync(() => this.listen(undefined))
     })
-  })
+  }
 
   private make(): Stream.Stream<Uint8Array, OutputError> {
     const claim = Effect.suspend(() => this.claim() ?? Effect.void)
     return Stream.unwrapScoped(
-      Effect.as(Effect.acquireRelease(claim, () => this.abandon), Stream.repeatEffectChunkOption(this.next))
+      Effect.as(Effect.acquireRelease(claim, () => Effect.sync(() => this.abandon())), Stream.repeatEffectChunkOption(this.next))
     )
   }
 
-  readonly stream: Stream.Stream<Uint8Array, OutputError> = Stream.suspend(() => this.make())
+  get stream(): Stream.Stream<Uint8Array, OutputError> {
+    return Stream.suspend(() => this.make())
+  }
 
   /** As `Stream.runForEach` on `stream`, without a fiber that waits. */
   drain(push: (bytes: Uint8Array) => void, done: (failure: OutputError | undefined) => void): void {
@@ -149,21 +144,18 @@ export class Output {
     return this.isUnread && this.sources.some(({ pipe }) => pipe.holdsData())
   }
 
-  readonly cut: Effect.Effect<void> = Effect.suspend(() => this.each((pipe) => pipe.cut))
+  cut(): void {
+    for (const { pipe } of this.sources) pipe.cut()
+  }
 
-  readonly close: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.map(this.each((pipe) => pipe.close), () => this.end.done(Exit.void))
-  )
+  close(): void {
+    for (const { pipe } of this.sources) pipe.close()
+    this.end.done(Exit.void)
+  }
 
   /** A reader who stops early closes the pipe, as `head` does: the writer gets SIGPIPE and need not wait for ever. */
-  private readonly abandon: Effect.Effect<void> = Effect.suspend(() => {
+  private abandon(): void {
     if (!this.end.isDone) this.abandoned = true
-    return this.close
-  })
-
-  private each(f: (pipe: OutputPipe) => Effect.Effect<void>): Effect.Effect<void> {
-    const [first, ...rest] = this.sources
-    if (first === undefined) return Effect.void
-    return rest.length === 0 ? f(first.pipe) : Effect.forEach(this.sources, ({ pipe }) => f(pipe), { discard: true })
+    this.close()
   }
 }

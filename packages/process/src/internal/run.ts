@@ -12,7 +12,9 @@ import type { ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { bounds } from "./bounds.ts"
 import { map, name, specOf } from "./command.ts"
-import { internalsOf, raceFirst } from "./job.ts"
+import { raceFirst } from "./fork.ts"
+import { Handle } from "./handle.ts"
+import type { Job } from "./job.ts"
 import { Once } from "./once.ts"
 import { lastOf, secretsOf, setStdin, settingsOf } from "./spec.ts"
 import { isAccepted } from "./statuses.ts"
@@ -27,27 +29,37 @@ export const streamNames: ReadonlyArray<StreamName> = ["stdout", "stderr"]
 export type Spawner = Context.Tag.Service<ProcessSpawner>
 
 /** Nobody is there to write a runner's stdin, so a pipe would only keep the child waiting. @internal */
-export const withStdin = <E, R>(self: Command<E, R>): Command<E, R> =>
-  map(self, (spec) => {
-    const { stdin } = spec.stages[0]
-    return stdin === undefined || stdin === "pipe" ? setStdin(spec, "ignore") : spec
-  })
+export const withStdin = <E, R>(self: Command<E, R>): Command<E, R> => {
+  const { stdin } = specOf(self).stages[0]
+  if (stdin !== undefined && stdin !== "pipe") return self
+  const known = withEmptyStdin.get(self)
+  if (known !== undefined) return known as Command<E, R>
+  const made = map<E, R>(self, (spec) => setStdin(spec, "ignore"))
+  withEmptyStdin.set(self, made)
+  return made
+}
 
-/** Reads one stream of a process to its end: all of it up to a limit, or only the tail. */
+/** Most commands that are run are run again. */
+const withEmptyStdin = new WeakMap<Command<unknown, unknown>, Command<unknown, unknown>>()
+
+/** Keeps what one stream of a process gives, up to a limit, and its end. */
 class Collector {
   private readonly limit: number
   private readonly chunks: Array<Uint8Array> = []
   private size = 0
+  /** That of the process itself, or one of our own. */
   private readonly end: Tail
+  private readonly endIsOurs: boolean
 
-  constructor(limit: number, secrets: ReadonlyArray<string>) {
+  constructor(limit: number, secrets: ReadonlyArray<string>, end: Tail | undefined) {
     this.limit = limit
-    this.end = new Tail(secrets)
+    this.end = end ?? new Tail(secrets)
+    this.endIsOurs = end === undefined
   }
 
   /** False once the limit is exceeded. */
   push(chunk: Uint8Array): boolean {
-    this.end.push(chunk)
+    if (this.endIsOurs) this.end.push(chunk)
     const room = this.limit - this.size
     if (room > 0 && chunk.byteLength > 0) this.chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk)
     this.size += Math.min(room, chunk.byteLength)
@@ -67,11 +79,16 @@ class Collector {
 export type Collectors = { readonly [name in StreamName]: Collector }
 
 /** @internal */
-export const collectors = (self: Command<unknown, unknown>, capture: ReadonlyArray<StreamName>): Collectors => {
+export const collectors = <E>(
+  self: Command<unknown, unknown>,
+  job: Job<E> | undefined,
+  capture: ReadonlyArray<StreamName>
+): Collectors => {
   const spec = specOf(self)
   const secrets = secretsOf(spec)
   const { maxOutput } = settingsOf(spec)
-  const make = (stream: StreamName) => new Collector(capture.includes(stream) ? maxOutput : 0, secrets)
+  const make = (stream: StreamName) =>
+    new Collector(capture.includes(stream) ? maxOutput : 0, secrets, job?.stdio[stream].tail)
   return { stdout: make("stdout"), stderr: make("stderr") }
 }
 
@@ -85,14 +102,27 @@ interface Finished {
   readonly exited: boolean
 }
 
+/** Of a job that has ended by itself. */
+const clean: Finished = { leaked: [], exited: true }
+
 /**
  * The end of a run, once the process has exited: waits for the output a little, then ends what is left of the job. Returns
  * the descendants that were still there.
+ *
+ * @internal
  */
-/** @internal */
-export const finish = (
+export const finish = <E>(
   spawner: Spawner,
-  process: Process<unknown>,
+  process: Process<E>,
+  output: Once<void>
+): Effect.Effect<Finished> =>
+  Effect.suspend(() => output.isDone && Handle.jobOf(process)?.empty.succeeded === true ? cleanly : end(spawner, process, output))
+
+const cleanly = Effect.succeed(clean)
+
+const end = <E>(
+  spawner: Spawner,
+  process: Process<E>,
   output: Once<void>
 ): Effect.Effect<Finished> =>
   Effect.gen(function*() {
@@ -143,7 +173,11 @@ export interface Run {
 
 /** Sinks have taken all there is, at their own pace. @internal */
 export const afterSinks = <A, E>(process: Process<E>, exit: Exit.Exit<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
-  Effect.map(Effect.exit(internalsOf(process)?.sinks ?? Effect.void), (sinks) => Exit.zipRight(sinks, exit))
+  Effect.suspend(() => {
+    const job = Handle.jobOf(process)
+    if (job === undefined || job.stdio.sinks.succeeded) return Effect.succeed(exit)
+    return Effect.map(Effect.exit(job.sinks), (sinks) => Exit.zipRight(sinks, exit))
+  })
 
 /** The stage whose status is not accepted; of a process that is not ours, by the status alone. @internal */
 export const failedOf = (
@@ -152,8 +186,8 @@ export const failedOf = (
   exit: ExitStatus,
   stages: ReadonlyArray<StageResult>
 ): StageResult | undefined => {
-  const own = internalsOf(process)
-  if (own !== undefined) return own.failed()
+  const job = Handle.jobOf(process)
+  if (job !== undefined) return job.failed
   return isAccepted(lastOf(specOf(self).stages), exit) ? undefined : stages.at(-1)
 }
 

@@ -4,8 +4,9 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+
 import { ArrayFormatter, type ParseIssue } from "effect/ParseResult"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import {
@@ -23,19 +24,22 @@ import type { Process } from "../Process.ts"
 import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { specOf } from "./command.ts"
-import { fork, internalsOf } from "./job.ts"
+import { Handle } from "./handle.ts"
+import type { Job } from "./job.ts"
 import { Once } from "./once.ts"
-import { outputOf } from "./output.ts"
 import { secretsOf, settingsOf } from "./spec.ts"
+import { withProcess } from "./spawn.ts"
 import { printable, scrub, Tail } from "./text.ts"
 import {
   afterSinks,
+  type Collectors,
   collectors,
   endedAs,
   failedOf,
   failureOf,
   finish,
   type Run,
+  type Spawner,
   type StreamName,
   streamNames,
   withOutput,
@@ -64,42 +68,22 @@ const resultOf = ({ exit, leaked, run }: Collected): CommandResult => {
   })
 }
 
-/** What reads a process beyond its scope: what it prints while it ends is still read. Fibers only where it is not ours. */
-class Readers {
-  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+type First<E> = Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
 
-  drain(
-    stream: Stream.Stream<Uint8Array, OutputError>,
-    push: (bytes: Uint8Array) => void,
-    done: (failure: OutputError | undefined) => void
-  ): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const output = outputOf(stream)
-      if (output !== undefined) return Effect.succeed(output.drain(push, done))
-      const reader = Stream.runForEach(stream, (bytes) => Effect.sync(() => push(bytes)))
-      return this.fork(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
-    })
+/** Has an output read. Fibers only where the process is not ours. */
+const drainOf = <E>(
+  job: Job<E> | undefined,
+  process: Process<E>,
+  stream: StreamName,
+  push: (bytes: Uint8Array) => void,
+  done: (failure: OutputError | undefined) => void
+): Effect.Effect<unknown, never, Scope.Scope> | undefined => {
+  if (job !== undefined) {
+    job.stdio[stream].drain(push, done)
+    return undefined
   }
-
-  listen<E>(
-    process: Process<E>,
-    listener: (exit: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost>) => void
-  ): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const exit = internalsOf(process)?.exit
-      if (exit === undefined) return this.fork(Effect.map(Effect.exit(process.exit), listener))
-      exit.onDone(listener)
-      return Effect.void
-    })
-  }
-
-  private fork(effect: Effect.Effect<unknown>): Effect.Effect<void> {
-    return Effect.map(fork(effect), (fiber) => void this.fibers.push(fiber))
-  }
-
-  readonly end: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach(this.fibers, Fiber.interruptFork, { discard: true })
-  )
+  const reader = Stream.runForEach(process[stream], (bytes) => Effect.sync(() => push(bytes)))
+  return Effect.forkScoped(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
 }
 
 /** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
@@ -107,54 +91,75 @@ const collect = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
-  Effect.scoped(Effect.gen(function*() {
-    const readers = yield* Effect.acquireRelease(Effect.sync(() => new Readers()), (self) => self.end)
-    const spawner = yield* ProcessSpawner
+  Effect.flatMap(ProcessSpawner, (spawner) => {
     const started = spawner.clock.unsafeCurrentTimeMillis()
-    const process = yield* spawner.spawn(withStdin(self))
-    const outputs = collectors(self, capture)
-    const first = new Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>()
-    const read = new Once<void>()
-    let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
-    const fail = (error: OutputError | Exceeded) => {
-      problem ??= Exit.fail(error)
-      first.done(problem)
-    }
-    let reading = streamNames.length
-    for (const stream of streamNames) {
-      yield* readers.drain(process[stream], (chunk) => {
-        if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
-      }, (error) => {
-        if (error !== undefined && error.reason !== "NotPiped") fail(error)
-        else if (--reading === 0) read.done(Exit.void)
-      })
-    }
-    yield* readers.listen(process, (exit) => first.done(exit))
-    const ended = yield* Effect.exit(first.await)
-    const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-    // Of an output that failed, or that nobody wants more of, the end is not waited for.
-    if (problem !== undefined) read.done(Exit.void)
-    const { exited, leaked } = yield* finish(spawner, process, read)
-    // What could not be killed has no status to wait for.
-    const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-    const run = { stages, duration, outputs }
-    // The bytes that were too many may have come with the exit, and what a Sink does with the last ones comes later.
-    const exit = Exit.isSuccess(ended) ? problem ?? (yield* afterSinks(process, ended)) : ended
-    if (Exit.isSuccess(exit)) {
-      return { exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked }
-    }
-    const last = run.stages.at(-1)?.exit
-    return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
-      if (error instanceof Exceeded) {
-        return new OutputLimitExceeded({
-          ...endedAs(self, last, run),
-          limit: settingsOf(specOf(self)).maxOutput,
-          stream: error.stream
-        })
+    return withProcess(spawner, withStdin(self), (process) => {
+      const job = Handle.jobOf(process)
+      const outputs = collectors(self, job, capture)
+      const first: First<E> = new Once()
+      const read = new Once<void>()
+      let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
+      const fail = (error: OutputError | Exceeded) => {
+        problem ??= Exit.fail(error)
+        first.done(problem)
       }
-      return withOutput(self, error, last, run)
-    }))
-  }))
+      let reading = streamNames.length
+      const drains = streamNames.map((stream) =>
+        drainOf(job, process, stream, (chunk) => {
+          if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
+        }, (error) => {
+          if (error !== undefined && error.reason !== "NotPiped") fail(error)
+          else if (--reading === 0) read.done(Exit.void)
+        })
+      ).filter((drain) => drain !== undefined)
+      // `exit` itself looks after unread output, and there is none.
+      if (job !== undefined) job.exit.onDone((exit) => first.done(exit))
+      else drains.push(Effect.forkScoped(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
+      const begun = drains.length === 0 ? Effect.void : Effect.all(drains)
+      return Effect.flatMap(Effect.exit(Effect.zipRight(begun, first.await)), (ended) => {
+        const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+        // Of an output that failed, or that nobody wants more of, the end is not waited for.
+        if (problem !== undefined) read.done(Exit.void)
+        return settle(self, spawner, process, { ended, duration, outputs, read, problem: () => problem })
+      })
+    })
+  })
+
+/** A run whose process has exited, or is to be ended. */
+const settle = <E, R>(
+  self: Command<E, R>,
+  spawner: Spawner,
+  process: Process<E>,
+  run: {
+    readonly ended: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
+    readonly duration: Duration.Duration
+    readonly outputs: Collectors
+    readonly read: Once<void>
+    readonly problem: () => Exit.Exit<never, OutputError | Exceeded> | undefined
+  }
+): Effect.Effect<Collected, E | TimedOut | SpawnServerLost | OutputError | OutputLimitExceeded> =>
+  Effect.flatMap(finish(spawner, process, run.read), ({ exited, leaked }) => {
+    const { duration, ended, outputs } = run
+    // What could not be killed has no status to wait for.
+    const known = exited || Exit.isSuccess(ended) ? Effect.orElseSucceed(process.stages, () => []) : Effect.succeed([])
+    // The bytes that were too many may have come with the exit, and what a Sink does with the last ones comes later.
+    const late = Exit.isSuccess(ended) ? run.problem() : ended
+    return Effect.zipWith(known, late === undefined ? afterSinks(process, ended) : Effect.succeed(late), (stages, exit) => {
+      const run: Run = { stages, duration, outputs }
+      if (Exit.isSuccess(exit)) {
+        return Exit.succeed({ exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked })
+      }
+      const last = stages.at(-1)?.exit
+      return Exit.failCause(Cause.map(exit.cause, (error) =>
+        error instanceof Exceeded
+          ? new OutputLimitExceeded({
+            ...endedAs(self, last, run),
+            limit: settingsOf(specOf(self)).maxOutput,
+            stream: error.stream
+          })
+          : withOutput(self, error, last, run)))
+    }).pipe(Effect.flatten)
+  })
 
 class Exceeded extends Data.TaggedClass("Exceeded")<{ readonly stream: StreamName }> {}
 

@@ -291,7 +291,17 @@ export const setUser = (self: Spec, user: User): Spec => {
  *
  * @internal
  */
-export const secretsOf = ({ stages }: Spec): ReadonlyArray<string> => {
+export const secretsOf = (self: Spec): ReadonlyArray<string> => {
+  const known = secretsOfSpec.get(self)
+  if (known !== undefined) return known
+  const found = findSecrets(self)
+  secretsOfSpec.set(self, found)
+  return found
+}
+
+const secretsOfSpec = new WeakMap<Spec, ReadonlyArray<string>>()
+
+const findSecrets = ({ stages }: Spec): ReadonlyArray<string> => {
   const all = new Set<string>()
   for (const { env, words } of stages) {
     const readable = words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))

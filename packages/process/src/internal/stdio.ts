@@ -3,14 +3,17 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { OutputError } from "../CommandError.ts"
 import type { EngineJob } from "../Engine.ts"
+import { specName } from "./command.ts"
 import { Input } from "./input.ts"
 import { Once } from "./once.ts"
 import { Output } from "./output.ts"
 import type { Plan, Source } from "./plan.ts"
+import { secretsOf, type Spec } from "./spec.ts"
 import { Tail } from "./text.ts"
 
 /** What a job does when an input or a Sink fails: the cause becomes the failure of its exit; without one it is only ended. */
@@ -39,7 +42,9 @@ export class JobStdio<E> {
   private readonly feeding: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
   private readonly draining: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
-  constructor(command: string, plan: Plan, running: EngineJob, secrets: ReadonlyArray<string>, end: EndBecause<E>) {
+  constructor(spec: Spec, plan: Plan, running: EngineJob, end: EndBecause<E>) {
+    const secrets = secretsOf(spec)
+    const command = () => specName(spec)
     const tail = () => new Tail(secrets)
     const failed = Effect.suspend(() => end(undefined))
     this.plan = plan
@@ -81,6 +86,7 @@ export class JobStdio<E> {
 
   /** Starts what feeds and drains the job. Their Streams and Sinks carry the types that `Command` keeps track of. */
   begin<R>(fork: <A>(effect: Effect.Effect<A, never, R>) => Effect.Effect<Fiber.RuntimeFiber<A>, never, R>) {
+    if (this.feeds.length === 0 && this.drains.length === 0) return Effect.void
     return Effect.gen(this, function*() {
       for (const [i, input] of this.feeds.entries()) {
         const stream = this.plan.feeds[i]?.stream as Stream.Stream<Uint8Array | string, E, R>
@@ -113,17 +119,17 @@ export class JobStdio<E> {
   }
 
   /** Nobody can take any more input. Not before the job has gone: an end of file would say that the input was complete. */
-  get closeInputs(): Effect.Effect<unknown> {
-    const others = this.feeds.filter((input) => input !== this.stdin)
-    return others.length === 0 ? this.stdin.close : Effect.forEach([this.stdin, ...others], ({ close }) => close)
+  closeInputs(): void {
+    this.stdin.close()
+    for (const input of this.feeds) if (input !== this.stdin) input.close()
   }
 
-  get interruptFeeds(): Effect.Effect<void> {
-    return Effect.forEach(this.feeding, Fiber.interruptFork, { discard: true })
+  interruptFeeds(): void {
+    for (const fiber of this.feeding) fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
   private get outputs(): ReadonlyArray<Output> {
-    return [this.stdout, this.stderr, ...this.drains]
+    return this.drains.length === 0 ? [this.stdout, this.stderr] : [this.stdout, this.stderr, ...this.drains]
   }
 
   get hasEnded(): boolean {
@@ -136,25 +142,25 @@ export class JobStdio<E> {
   }
 
   /** Nobody can write any more: what the pipes hold is taken, and after it they end. */
-  get cut(): Effect.Effect<void> {
-    return Effect.forEach(this.outputs, (output) => output.cut, { discard: true })
+  cut(): void {
+    for (const output of this.outputs) output.cut()
   }
 
   /** Those that read them have nothing more to read. */
-  get closeOutputs(): Effect.Effect<void> {
-    return Effect.forEach(this.outputs, (output) => output.close, { discard: true })
+  closeOutputs(): void {
+    for (const output of this.outputs) output.close()
   }
 
   /** What may still run when the job has gone: Sinks that have not taken all, finalizers of the user's Streams and Sinks. */
-  readonly runningSinks: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach(this.draining, Fiber.await, { discard: true })
-  )
-
   get isRunning(): boolean {
     return [...this.feeding, ...this.draining].some((fiber) => fiber.unsafePoll() === null)
   }
 
-  readonly interruptAll: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach([...this.feeding, ...this.draining], Fiber.interrupt, { discard: true })
-  )
+  get sinksEnded(): Effect.Effect<void> {
+    return Effect.forEach(this.draining, Fiber.await, { discard: true })
+  }
+
+  get interruptAll(): Effect.Effect<void> {
+    return Effect.forEach([...this.feeding, ...this.draining], Fiber.interrupt, { discard: true })
+  }
 }

@@ -25,9 +25,9 @@ import type { ExitStatus } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
 import { map } from "./command.ts"
-import { raceFirst } from "./job.ts"
+import { raceFirst } from "./fork.ts"
+import { Handle } from "./handle.ts"
 import { Once } from "./once.ts"
-import { outputOf } from "./output.ts"
 import { setStdin } from "./spec.ts"
 import { LineSplitter } from "./text.ts"
 import {
@@ -78,14 +78,17 @@ const open = <E, R>(
     const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     const started = spawner.clock.unsafeCurrentTimeMillis()
     const process = yield* spawner.spawn(withStdin(self))
-    const outputs = collectors(self, [])
+    const job = Handle.jobOf(process)
+    const outputs = collectors(self, job, [])
     const read = new Once<void>()
     let reading = streamNames.length
     const output = (stream: StreamName) =>
       Stream.ensuring(
-        outputOf(process[stream])?.isPiped === false
-          ? Stream.empty
-          : Stream.tap(process[stream], (chunk) => Effect.sync(() => outputs[stream].push(chunk))),
+        job === undefined
+          ? Stream.tap(process[stream], (chunk) => Effect.sync(() => outputs[stream].push(chunk)))
+          : job.stdio[stream].isPiped
+          ? process[stream]
+          : Stream.empty,
         Effect.sync(() => --reading === 0 && read.done(Exit.void))
       )
     const ending = yield* Effect.gen(function*() {

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as TestClock from "effect/TestClock"
 import type { SpawnServerLost } from "../../src/CommandError.ts"
@@ -84,10 +85,12 @@ export class FakeOutput implements Engine.OutputPipe {
     }).pipe(Effect.tap(() => Effect.sync(() => this.changes.notify())))
   }
 
-  readonly end: Effect.Effect<void> = Effect.sync(() => {
+  readonly end: Effect.Effect<void> = Effect.sync(() => this.finish())
+
+  private finish(): void {
     this.ended = true
     this.changes.notify()
-  })
+  }
 
   fail(errno: string): Effect.Effect<void> {
     return Effect.sync(() => {
@@ -112,20 +115,20 @@ export class FakeOutput implements Engine.OutputPipe {
 
   readonly holdsData = () => this.chunks.length > 0
 
-  readonly cut = Effect.suspend(() => {
+  readonly cut = () => {
     if (!this.ended && !this.closed) {
       this.wasCut = true
       this.record("cut")
     }
-    return this.end
-  })
+    this.finish()
+  }
 
-  readonly close = Effect.suspend(() => {
+  readonly close = () => {
     if (!this.closed) this.record("close")
     this.closed = true
     this.chunks = []
-    return this.end
-  })
+    this.finish()
+  }
 }
 
 export class FakeInput implements Engine.InputPipe {
@@ -157,11 +160,11 @@ export class FakeInput implements Engine.InputPipe {
       return Effect.succeed(true)
     }))
 
-  readonly close = Effect.sync(() => {
+  readonly close = () => {
     if (!this.closed) this.record("close")
     this.closed = true
     this.changes.notify()
-  })
+  }
 
   /** What a child that reads its stdin waits for. */
   readonly endOfFile: Effect.Effect<void> = this.changes.until(() => this.closed ? true : undefined).pipe(Effect.asVoid)
@@ -246,12 +249,13 @@ export class FakeJob implements Engine.EngineJob {
     return found
   }
 
-  get exits() {
-    return Deferred.await(this.exitsDone)
-  }
-
-  get empty() {
-    return Deferred.await(this.emptyDone)
+  readonly observe: Engine.EngineJob["observe"] = (observer) => {
+    const tell = <A, E>(event: Deferred.Deferred<A, E>, to: (exit: Exit.Exit<A, E>) => void) =>
+      Effect.runFork(Effect.map(Effect.exit(Deferred.await(event)), to))
+    tell(this.exitsDone, observer.exited)
+    // Never before the exit.
+    tell(this.exitsDone, () => tell(this.emptyDone, observer.emptied))
+    tell(this.expired, observer.deadlinePassed)
   }
 
   private endPipes(holders: ReadonlyArray<Holder>): Effect.Effect<void> {
@@ -347,8 +351,6 @@ export class FakeJob implements Engine.EngineJob {
   ])
 
   readonly usage = Effect.succeed({ ...noUsage, maxRss: 42 })
-
-  readonly deadlineExpired = Deferred.await(this.expired)
 
   readonly expire: Effect.Effect<void> = Effect.asVoid(Deferred.succeed(this.expired, undefined))
 
