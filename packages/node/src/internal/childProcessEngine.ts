@@ -130,13 +130,18 @@ class Launch {
   }
 
   /** Of a job that did not come to be. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.forEach([...this.inputs.values(), ...this.outputs.values()], ({ close }) => close, { discard: true })
-  )
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    for (const { close } of [...this.inputs.values(), ...this.outputs.values()]) close()
+  })
 }
 
 const linksOf = ({ pipes }: SpawnRequest): ReadonlyArray<number> =>
   pipes.flatMap(({ owner }, pipe) => owner === "none" ? [pipe] : [])
+
+const emptied = (job: EngineJob): Effect.Effect<void> =>
+  Effect.async((resume) =>
+    job.observe({ exited: () => undefined, emptied: () => resume(Effect.void), deadlinePassed: () => undefined })
+  )
 
 const start = (
   request: SpawnRequest,
@@ -158,7 +163,7 @@ const start = (
     const job = childProcessJob.make([first, ...rest], launch)
     return Effect.catchAll(Effect.as(failed ?? launch.execs, job), (failure) =>
       job.kill.pipe(
-        Effect.zipRight(Effect.ignore(job.empty)),
+        Effect.zipRight(emptied(job)),
         Effect.zipRight(launch.close),
         Effect.zipRight(Effect.fail(failure))
       ))

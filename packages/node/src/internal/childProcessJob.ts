@@ -1,9 +1,8 @@
 /** One job on `node:child_process`: the children of a pipeline, each in a session and process group of its own. */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Exit from "effect/Exit"
 import type { ProcessInfo, ResourceUsage } from "effect-process"
-import { type EngineJob, SignalFailure, type StageExit } from "effect-process/Engine"
+import { type EngineJob, type JobObserver, SignalFailure, type StageExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
 import { combineUsage, noUsage } from "effect-process/ProcessInfo"
 import { isSignal, type Signal } from "effect-process/Signal"
@@ -82,17 +81,19 @@ const own = <A>(ends: ReadonlyMap<number, A>, pipe: number): A => {
 }
 
 export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { inputs, outputs }: Ends): EngineJob => {
-  const exits = Deferred.unsafeMake<ReadonlyArray<StageExit>>(FiberId.none)
-  const empty = Deferred.unsafeMake<void>(FiberId.none)
+  let observer: JobObserver | undefined
+  let exits: ReadonlyArray<StageExit> | undefined
   const { pid } = running[0]
   let leftToEmpty = running.length
   const members: ReadonlyArray<Member> = running.map(({ child, onEmpty, pid }) =>
     new Member(child, pid, () => {
       const all = members.flatMap(({ exit }) => exit === undefined ? [] : [exit])
-      if (all.length === running.length) Deferred.unsafeDone(exits, Effect.succeed(all))
+      if (all.length < running.length) return
+      exits = all
+      observer?.exited(Exit.succeed(all))
     }, () => {
       onEmpty()
-      if (--leftToEmpty === 0) Deferred.unsafeDone(empty, Effect.void)
+      if (--leftToEmpty === 0) observer?.emptied(Exit.void)
     })
   )
   const sample = () => members.map((member) => member.sample()).reduce(combineUsage, noUsage)
@@ -101,8 +102,11 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
     processGroupId: pid,
     input: (pipe) => own(inputs, pipe),
     output: (pipe) => own(outputs, pipe),
-    exits: Deferred.await(exits),
-    empty: Deferred.await(empty),
+    observe: (its) => {
+      observer = its
+      if (exits !== undefined) its.exited(Exit.succeed(exits))
+      if (leftToEmpty === 0) its.emptied(Exit.void)
+    },
     signal: (signal, to) =>
       Effect.suspend(() => {
         const errnos = to === "group"
@@ -132,7 +136,6 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
       members.flatMap((member) => processTable.membersOf(member.pid)).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(sample),
-    deadlineExpired: Effect.never,
     extendDeadline: () => Effect.void
   }
 }

@@ -84,20 +84,20 @@ export class SocketOutput implements OutputPipe {
 
   readonly holdsData: OutputPipe["holdsData"] = () => this.taken.length > 0 || this.socket.readableLength > 0
 
-  readonly cut: OutputPipe["cut"] = Effect.sync(() => {
+  readonly cut: OutputPipe["cut"] = () => {
     if (this.ended) return
     for (let chunk = this.socket.read(); chunk !== null; chunk = this.socket.read()) this.taken.push(chunk)
     const fd = descriptorOf(this.socket)
     if (fd !== undefined) this.taken.push(...takeFromKernel(fd, cutBound))
     this.socket.destroy()
     this.finish()
-  })
+  }
 
-  readonly close: OutputPipe["close"] = Effect.sync(() => {
+  readonly close: OutputPipe["close"] = () => {
     this.taken.length = 0
     this.socket.destroy()
     this.finish()
-  })
+  }
 }
 
 export class SocketInput implements InputPipe {
@@ -120,9 +120,9 @@ export class SocketInput implements InputPipe {
       })
     })
 
-  readonly close: InputPipe["close"] = Effect.sync(() => {
+  readonly close: InputPipe["close"] = () => {
     // What was not taken by now never will be: the job has gone.
     if (this.socket.writableLength > 0) this.socket.destroy()
     else this.socket.end(() => this.socket.destroy())
-  })
+  }
 }

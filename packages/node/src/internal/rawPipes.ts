@@ -1,5 +1,4 @@
 /** The owner's ends of real pipes, which a spawn server made. */
-import * as Effect from "effect/Effect"
 import { type OutputPipe, PipeFailure } from "effect-process/Engine"
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net"
 import { errnoOf } from "./errno.ts"
@@ -86,7 +85,7 @@ export class RawOutput implements OutputPipe {
 
   readonly holdsData: OutputPipe["holdsData"] = () => this.taken.length > 0
 
-  readonly cut: OutputPipe["cut"] = Effect.sync(() => {
+  readonly cut: OutputPipe["cut"] = () => {
     if (this.ended) return
     if (!this.socket.destroyed) {
       const rest = takeFromKernel(this.fd, cutBound)
@@ -95,12 +94,12 @@ export class RawOutput implements OutputPipe {
     }
     this.socket.destroy()
     this.finish()
-  })
+  }
 
-  readonly close: OutputPipe["close"] = Effect.sync(() => {
+  readonly close: OutputPipe["close"] = () => {
     this.taken.length = 0
     this.queued = 0
     this.socket.destroy()
     this.finish()
-  })
+  }
 }

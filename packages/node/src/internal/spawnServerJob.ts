@@ -1,10 +1,9 @@
 /** One job of a spawn server. */
 import { type Job, type ProcessRow, RequestFailure, ServerLost, type StageExit } from "@effect-process/spawn-server"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Exit from "effect/Exit"
 import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-process"
 import { type EngineJob, SignalFailure, type StageExit as EngineExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
@@ -40,6 +39,15 @@ const exitOf = (pid: number, { exit, usage }: StageExit, order: number): EngineE
   usage: usageOf(usage)
 })
 
+/** Of what never came to its exec, a shell would say 127. `order` has the stages as they exited. */
+const exitsOf = (job: Job, order: ReadonlyArray<number>): ReadonlyArray<EngineExit> =>
+  job.exits.map((exit, stage) => {
+    const pid = job.pids[stage] ?? job.pid
+    return exit === undefined
+      ? { pid, exit: exited(127), usage: noUsage, order: stage }
+      : exitOf(pid, exit, order.indexOf(stage))
+  })
+
 /** A row that is hidden from us says what the supervisor could see. */
 const describe = (row: ProcessRow): ProcessInfo | undefined => {
   const { pgid, pid, ppid, sid, state } = row
@@ -58,52 +66,44 @@ export interface Events {
 
 export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob => {
   const { pid } = job
-  const exits = Deferred.unsafeMake<ReadonlyArray<EngineExit>, SpawnServerLost>(FiberId.none)
-  const empty = Deferred.unsafeMake<void, SpawnServerLost>(FiberId.none)
-  const deadlineExpired = Deferred.unsafeMake<void>(FiberId.none)
   let unkillable: ReadonlyArray<ProcessRow> | undefined
-  const order: Array<number> = []
   const lost = (failure: ServerLost) => lostOf(failure, `process ${pid}`)
 
-  const finishExits = () => {
-    Deferred.unsafeDone(
-      exits,
-      Effect.succeed(
-        job.exits.map((exit, stage) =>
-          exit === undefined
-            ? { pid, exit: exited(127), usage: noUsage, order: stage }
-            : exitOf(job.pids[stage] ?? pid, exit, order.indexOf(stage))
-        )
-      )
-    )
-  }
-
-  job.listen((event) => {
-    switch (event.type) {
-      case "exit":
-        order.push(event.stage)
-        if (job.hasExited) finishExits()
-        return
-      case "failed":
-        // As a shell reports what it could not run: the spawn has long been answered.
-        events.onLateFailure(event.failure.message)
-        return finishExits()
-      case "deadline":
-        return Deferred.unsafeDone(deadlineExpired, Effect.void)
-      case "stopped":
-        return events.onStopped(job, event)
-      case "lost":
-        return Deferred.unsafeDone(exits, Effect.fail(lost(event.failure)))
-      case "unkillable":
-        unkillable = event.processes
-        // Nobody is left who could tell when they end.
-        if (job.lost !== undefined) Deferred.unsafeDone(empty, Effect.fail(lost(job.lost)))
-        return
-      case "empty":
-        finishExits()
-        return Deferred.unsafeDone(empty, Effect.void)
+  const observe: EngineJob["observe"] = (observer) => {
+    const order: Array<number> = []
+    let told = false
+    const tell = (exits: Exit.Exit<ReadonlyArray<EngineExit>, SpawnServerLost>) => {
+      if (!told) observer.exited(exits)
+      told = true
     }
-  })
+    const tellExits = () => tell(Exit.succeed(exitsOf(job, order)))
+    job.listen((event) => {
+      switch (event.type) {
+        case "exit":
+          order.push(event.stage)
+          if (job.hasExited) tellExits()
+          return
+        case "failed":
+          // As a shell reports what it could not run: the spawn has long been answered.
+          events.onLateFailure(event.failure.message)
+          return tellExits()
+        case "deadline":
+          return observer.deadlinePassed()
+        case "stopped":
+          return events.onStopped(job, event)
+        case "lost":
+          return tell(Exit.fail(lost(event.failure)))
+        case "unkillable":
+          unkillable = event.processes
+          // Nobody is left who could tell when they end.
+          if (job.lost !== undefined) observer.emptied(Exit.fail(lost(job.lost)))
+          return
+        case "empty":
+          tellExits()
+          return observer.emptied(Exit.void)
+      }
+    })
+  }
 
   const rows: Effect.Effect<ReadonlyArray<ProcessRow>> = Effect.suspend(() =>
     job.isEmpty ? Effect.succeed([]) : Effect.tryPromise(() => job.descendants()).pipe(
@@ -118,8 +118,7 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
     processGroupId: job.processGroupId,
     input: (pipe) => new SocketInput(job.writable(pipe)),
     output: (pipe) => new RawOutput(job.takeDescriptor(pipe)),
-    exits: Deferred.await(exits),
-    empty: Deferred.await(empty),
+    observe,
     signal: (signal, to) =>
       Effect.suspend(() => {
         const number = numberOf(signal)
@@ -150,7 +149,6 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
       (all) => (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(() => processTable.usageOf(pid) ?? noUsage),
-    deadlineExpired: Deferred.await(deadlineExpired),
     extendDeadline: (by) =>
       Effect.tryPromise({ try: () => job.extendDeadline(Duration.toMillis(by)), catch: (error) => error }).pipe(
         Effect.catchAll((error) => error instanceof ServerLost ? Effect.fail(lost(error)) : Effect.void)

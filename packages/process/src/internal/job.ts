@@ -320,7 +320,7 @@ export class Job<E> {
   get awaitExit(): Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost> {
     return Effect.suspend(() => {
       const unread = [this.stdio.stdout, this.stdio.stderr].filter((output) => output.isUnread)
-      if (unread.length === 0) return this.exit.await
+      if (unread.length === 0 || this.exit.isDone) return this.exit.await
       const warn = Effect.forEach(unread, (output) =>
         Effect.suspend(() => {
           if (!output.holdsUnreadData || this.warned.has(output)) return Effect.void
@@ -334,7 +334,8 @@ export class Job<E> {
         Effect.repeat({ while: () => unread.some((output) => output.isUnread && !this.warned.has(output)) }),
         Effect.zipRight(Effect.never)
       )
-      return raceFirst(this.exit.await, watch)
+      return Effect.flatMap(fork(watch), (watching) =>
+        Effect.ensuring(this.exit.await, Effect.sync(() => watching.unsafeInterruptAsFork(FiberId.none))))
     })
   }
 
