@@ -86,8 +86,8 @@ export interface OutputPipe {
   /** Takes the next bytes: `undefined` when there are none yet, `null` at the end. */
   readonly poll: () => Uint8Array | PipeFailure | null | undefined
   /**
-   * Has one function called whenever `poll` may have something new to say, at once where it has already. It takes the place
-   * of an earlier one.
+   * Has one function called whenever `poll` may have something new to say since it was last called, at once where it has
+   * already. It takes the place of an earlier one.
    */
   readonly listen: (listener: (() => void) | undefined) => void
   /** Whether bytes wait that nobody has read. */

@@ -65,10 +65,10 @@ export class Unavailable extends Error {
 /** A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's. */
 export class RequestFailure extends Error {
   override readonly name = "RequestFailure"
-  readonly request: "signal" | "extendDeadline" | "descendants"
+  readonly request: "signal" | "extendDeadline" | "descendants" | "grow"
   readonly code: string
   readonly errno: number
-  constructor(request: "signal" | "extendDeadline" | "descendants", code: string, errno: number) {
+  constructor(request: "signal" | "extendDeadline" | "descendants" | "grow", code: string, errno: number) {
     super(`${request}: ${code}`)
     this.request = request
     this.code = code

@@ -1,6 +1,7 @@
 /** What to run: the request that a spawn server turns into a job. */
 import * as path from "node:path"
 import { InvalidRequest } from "./Failure.ts"
+import { isOwnEnvironment, ownEnvironment } from "./internal/ownEnvironment.ts"
 import { Kind, maximumBody, Writer } from "./internal/wire.ts"
 
 /** One descriptor of a stage. A number that is not named is the server's own for 0 to 2, and closed otherwise. */
@@ -171,12 +172,17 @@ const writeRedirect = (w: Writer, redirect: Redirect): void => {
   }
 }
 
+const isEncoded = (env: NonNullable<StageRequest["env"]>): env is EncodedEnvironment =>
+  "encoded" in env && env.encoded instanceof Uint8Array
+
 /** What a spawner knows beside the request. */
 export interface Context {
   /** `EFFECT_PROCESS_OWNER=...`, or nothing to mark. */
   readonly mark: string | undefined
   /** The directory that the server was started in. */
   readonly directory: string | undefined
+  /** Environments that are known not to change, as they go over the socket. */
+  readonly encoded: WeakMap<object, Uint8Array>
 }
 
 /** @internal */
@@ -198,15 +204,28 @@ const workingDirectory = (cwd: string | undefined, context: Context): string => 
   return own === undefined || own === context.directory ? "" : own
 }
 
+const writeStageEnvironment = (w: Writer, env: NonNullable<StageRequest["env"]>, context: Context): void => {
+  if (isEncoded(env)) {
+    w.bytes(env.encoded)
+    return
+  }
+  const known = context.encoded.get(env)
+  if (known !== undefined) {
+    w.bytes(known)
+    return
+  }
+  const from = w.length
+  writeEnvironment(w, env, context.mark)
+  if (isOwnEnvironment(env)) context.encoded.set(env, w.slice(from))
+}
+
 const writeStage = (w: Writer, stage: StageRequest, context: Context): void => {
   if (stage.file === "") throw new InvalidRequest("command", "")
   const args = stage.args ?? []
   w.string(checked("command", stage.file)).u32(args.length + 1).string(checked("argv0", stage.argv0 ?? stage.file))
   for (let i = 0; i < args.length; i++) w.string(checked("argument", args[i]!))
   w.u8(0)
-  const env = stage.env ?? process.env
-  if ("encoded" in env && env.encoded instanceof Uint8Array) w.bytes(env.encoded)
-  else writeEnvironment(w, env as Readonly<Record<string, string | undefined>>, context.mark)
+  writeStageEnvironment(w, stage.env ?? ownEnvironment(), context)
   w.string(workingDirectory(stage.cwd, context))
   const user = stage.user
   w.u32((stage.umask === undefined ? 0 : 1) | (stage.nice === undefined ? 0 : 2) | (user === undefined ? 0 : 28))
@@ -226,8 +245,6 @@ const writeStage = (w: Writer, stage: StageRequest, context: Context): void => {
   for (let i = 0; i < stage.redirects.length; i++) writeRedirect(w, stage.redirects[i]!)
 }
 
-const writer = new Writer()
-
 /** Encodes an environment for use in many requests; what it holds is fixed from then on. */
 export const encodeEnvironment = (
   env: Readonly<Record<string, string | undefined>>,
@@ -238,9 +255,7 @@ export const encodeEnvironment = (
   return { encoded: w.slice(0) }
 }
 
-/** The SPAWN frame, or `undefined` when it is larger than any execve(2) would take. Throws `InvalidRequest`. */
-export const encode = (id: number, request: SpawnRequest, context: Context): Buffer | undefined => {
-  const w = writer.begin(Kind.Spawn)
+const writeSpawn = (w: Writer, id: number, request: SpawnRequest, context: Context): void => {
   const pipes = request.pipes ?? []
   w.u32(id).u64(request.deadlineMs === undefined ? 0 : Math.max(1, Math.ceil(request.deadlineMs)))
   w.u32(whole("grace period", Math.ceil(request.graceMs ?? 5000), 0, 0xffff_ffff)).u32(
@@ -254,5 +269,24 @@ export const encode = (id: number, request: SpawnRequest, context: Context): Buf
     w.u8(owners[pipes[i]!.owner]).u32(whole("pipe size", pipes[i]!.size ?? 0, 0, 1 << 30))
   }
   for (let i = 0; i < request.stages.length; i++) writeStage(w, request.stages[i]!, context)
-  return w.length > maximumBody ? undefined : w.end()
+}
+
+/**
+ * Writes the SPAWN frame and says whether it is one: false when it is larger than any execve(2) would take. Throws
+ * `InvalidRequest`. In both cases nothing is written.
+ */
+export const encode = (w: Writer, id: number, request: SpawnRequest, context: Context): boolean => {
+  w.begin(Kind.Spawn)
+  try {
+    writeSpawn(w, id, request, context)
+  } catch (error) {
+    w.abandon()
+    throw error
+  }
+  if (w.bodyLength > maximumBody) {
+    w.abandon()
+    return false
+  }
+  w.end()
+  return true
 }

@@ -4,7 +4,7 @@ import { aftermath } from "./internal/aftermath.ts"
 import { Connection } from "./internal/connection.ts"
 import { readExit, readFailure, readLost, readRows, readStarted } from "./internal/decode.ts"
 import { closeQuietly } from "./internal/ends.ts"
-import { errnoName, ownerMark } from "./internal/system.ts"
+import { errnoName, makeMark } from "./internal/system.ts"
 import { Kind } from "./internal/wire.ts"
 import type { Reader, Writer } from "./internal/wire.ts"
 import { Job } from "./Job.ts"
@@ -26,12 +26,19 @@ interface Pending {
 
 /** A request about a job that is not answered yet. */
 interface Asked {
-  readonly name: "signal" | "extendDeadline" | "descendants"
+  readonly name: RequestFailure["request"]
   readonly job: Job
   readonly resolve: (rows: ReadonlyArray<ProcessRow>) => void
   readonly reject: (error: Error) => void
   readonly rows: Array<ProcessRow>
 }
+
+const requestKinds = {
+  signal: Kind.Signal,
+  extendDeadline: Kind.Extend,
+  descendants: Kind.List,
+  grow: Kind.Grow
+} as const
 
 export class SpawnServer {
   readonly #connection: Connection
@@ -58,7 +65,11 @@ export class SpawnServer {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions = {}): Promise<SpawnServer> {
-    const context = { mark: options.mark === false ? undefined : ownerMark(), directory: currentDirectory() }
+    const context = {
+      mark: options.mark === false ? undefined : makeMark(),
+      directory: currentDirectory(),
+      encoded: new WeakMap<object, Uint8Array>()
+    }
     return new SpawnServer(await Connection.start(options), options, context)
   }
 
@@ -98,8 +109,7 @@ export class SpawnServer {
       if (this.lost !== undefined) return reject(this.lost)
       if (this.#connection.isClosing) return reject(new ServerLost("server", "it was closed"))
       const id = this.#nextId++
-      const frame = encode(id, request, this.#context)
-      if (frame === undefined) {
+      if (!encode(this.#connection.writer, id, request, this.#context)) {
         return reject(
           new SpawnFailure({ step: "exec", stage: 0, code: "E2BIG", errno: 7, path: undefined, exists: false })
         )
@@ -114,7 +124,7 @@ export class SpawnServer {
         failure: undefined
       })
       this.#connection.hold()
-      this.#connection.write(frame)
+      this.#connection.flushSoon()
       onId?.(id)
     })
   }
@@ -152,9 +162,13 @@ export class SpawnServer {
       if (job.isEmpty) return reject(new RequestFailure(name, "ESRCH", 3))
       const token = this.#nextToken++
       this.#asked.set(token, { name, job, resolve, reject, rows: [] })
-      const kind = name === "signal" ? Kind.Signal : name === "extendDeadline" ? Kind.Extend : Kind.List
-      this.#send(write(this.#begin(kind).u32(job.id), token))
+      this.#send(write(this.#begin(requestKinds[name]).u32(job.id), token))
     })
+  }
+
+  /** @internal `end`: which of the owner's ends of the job. */
+  async grow(job: Job, end: number, fd: number, bytes: number): Promise<void> {
+    await this.request("grow", job, (w, token) => w.u32(token).u32(end).u32(fd).u32(bytes))
   }
 
   #begin(kind: number): Writer {
@@ -208,7 +222,14 @@ export class SpawnServer {
         return this.#onPipes(pending, body)
       case Kind.Started: {
         if (pending.failure !== undefined) return
-        const job = new Job(this, pending.id, readStarted(body), pending.descriptors ?? [], pending.graceMs)
+        const job = new Job(
+          this,
+          pending.id,
+          readStarted(body),
+          pending.descriptors ?? [],
+          pending.pipes,
+          pending.graceMs
+        )
         this.#pending.delete(pending.id)
         this.#jobs.set(pending.id, job)
         return pending.resolve(job)

@@ -7,12 +7,14 @@ import { encode, command } from "../src/Request.ts"
 
 const binary = process.env["SPAWN_SERVER_BINARY"] ?? defaultBinary()
 const w = new Writer()
-const hello = w.begin(Kind.Hello).u32(version).u32(1000).u32(250).u32(0).end()
-const spawn = encode(
+const hello = w.begin(Kind.Hello).u32(version).u32(1000).u32(250).u32(0).end().take()
+encode(
+  w,
   1,
   command("true", ["a", "b"], { env: { A: "b" }, stdin: "pipe", user: { uid: 1, gid: 1 }, cwd: "/" }),
-  { mark: undefined, directory: undefined }
-)!
+  { mark: undefined, directory: undefined, encoded: new WeakMap() }
+)
+const spawn = w.take()
 
 /** What the server says and how it ends when this is written to it and the socket is kept open. */
 const feed = (
@@ -51,7 +53,7 @@ describe("43: frames", () => {
       ["of unknown kind", [hello, raw(0, 99)]],
       ["before the greeting", [spawn]],
       ["with a greeting too short", [raw(4, Kind.Hello, [1, 0, 0, 0])]],
-      ["with another version", [w.begin(Kind.Hello).u32(77).u32(1000).u32(250).u32(0).end()]],
+      ["with another version", [w.begin(Kind.Hello).u32(77).u32(1000).u32(250).u32(0).end().take()]],
       ["with reserved bits", [hello, Buffer.from([0, 0, 0, 0, 3, 0, 1, 0])]],
       ["with a spawn cut short", [hello, raw(30, Kind.Spawn, [...spawn.subarray(8, 38)])]],
       ["with a spawn too long", [hello, raw(spawn.length - 8 + 1, Kind.Spawn, [...spawn.subarray(8), 0])]],

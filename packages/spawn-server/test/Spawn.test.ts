@@ -3,7 +3,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { spawnSync } from "node:child_process"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { command, SpawnServer } from "../src/index.ts"
+import { command, ownEnvironment, SpawnServer } from "../src/index.ts"
 import {
   atRest,
   descriptorCount,
@@ -221,6 +221,26 @@ describe("spawn errors", () => {
     await exitOf(u)
     await u.ended
     expect(u.output()).toMatch(/^uid=12\b.* gid=34\b.* groups=34\b.*,56\b/)
+  })
+
+  it("the owner's environment is read at each spawn", async () => {
+    const name = "EFFECT_PROCESS_TEST_VARIABLE"
+    const seen = async (): Promise<string> => {
+      const r = await run(get(), "sh", ["-c", `echo "\${${name}-none}"`])
+      await r.job.empty()
+      await r.ended
+      return r.output().trim()
+    }
+    const values: Array<string> = []
+    for (const value of [undefined, "one", "one", "two", "", undefined]) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+      values.push(await seen())
+    }
+    expect(values).toEqual(["none", "one", "one", "two", "", "none"])
+    const before = ownEnvironment()
+    expect(before).toEqual({ ...process.env })
+    expect(ownEnvironment()).toBe(before)
   })
 
   it("signal mask and dispositions are default, 1 to 64", async () => {

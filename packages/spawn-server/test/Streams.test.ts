@@ -2,14 +2,31 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { describe, expect, it } from "vitest"
-import type { SpawnRequest } from "../src/index.ts"
-import { exited, exitOf, grace, having, killed, release, run, sh, slack, tag, until, withServer } from "./support.ts"
+import { command, type Job, type PipeReader, type RequestFailure, type SpawnRequest } from "../src/index.ts"
+import {
+  childrenOf,
+  exited,
+  exitOf,
+  grace,
+  having,
+  killed,
+  release,
+  run,
+  sh,
+  slack,
+  tag,
+  until,
+  withServer
+} from "./support.ts"
 
 const collect = (stream: NodeJS.ReadableStream): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
   stream.on("data", (chunk: Buffer) => chunks.push(chunk))
   return new Promise((resolve) => stream.once("close", () => resolve(Buffer.concat(chunks))))
 }
+
+/** It waits, and as it does nothing but write: for room in its pipe. */
+const isAsleep = (pid: number): boolean => fs.readFileSync(`/proc/${pid}/stat`, "latin1").includes(") S")
 
 describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s", (pipes) => {
   const { get } = withServer({ pipes })
@@ -46,14 +63,8 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("24: output that nobody reads stops the child", async () => {
-    const { command } = await import("../src/index.ts")
     const job = await get().spawn(command("head", ["-c", "1G", "/dev/zero"], { stderr: "ignore", graceMs: grace }))
-    await until(
-      "the pipe is full",
-      () =>
-        fs.readFileSync(`/proc/${job.pid}/wchan`, "latin1").includes("pipe") ||
-        fs.readFileSync(`/proc/${job.pid}/stat`, "latin1").includes(") S")
-    )
+    await until("the pipe is full", () => isAsleep(job.pid))
     const began = performance.now()
     job.terminate()
     await job.empty()
@@ -63,7 +74,6 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("24: a gigabyte read in full", async () => {
-    const { command } = await import("../src/index.ts")
     const job = await get().spawn(command("head", ["-c", "1G", "/dev/zero"], { stderr: "ignore" }))
     let bytes = 0
     const buffer = Buffer.allocUnsafe(1 << 18)
@@ -71,6 +81,95 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     await new Promise((resolve) => stream.once("close", resolve))
     expect(bytes).toBe(2 ** 30)
     await job.empty()
+  })
+
+  /** Everything that comes, and then the end. */
+  const drain = (reader: PipeReader): Promise<string> =>
+    new Promise((resolve) => {
+      const chunks: Array<Buffer> = []
+      const look = (): void => {
+        for (let chunk = reader.take(); chunk !== undefined; chunk = reader.take()) chunks.push(chunk)
+        if (reader.hasEnded) resolve(String(Buffer.concat(chunks)))
+      }
+      reader.onReadable = look
+      look()
+    })
+
+  it("a reader, of jobs that end at once, late, and before it is asked for", async () => {
+    const readers = async (script: string): Promise<ReadonlyArray<PipeReader>> => {
+      const job = await get().spawn(command("sh", ["-c", script]))
+      return [job.reader(0), job.reader(1)]
+    }
+    for (
+      const script of [
+        "echo out; echo err >&2",
+        "echo out; sleep .05; echo err >&2",
+        "(sleep .05; echo err >&2) & echo out"
+      ]
+    ) {
+      expect(await Promise.all((await readers(script)).map(drain))).toEqual(["out\n", "err\n"])
+    }
+    const job = await get().spawn(command("sh", ["-c", "echo out; echo err >&2"]))
+    await job.empty()
+    expect(await Promise.all([job.reader(0), job.reader(1)].map(drain))).toEqual(["out\n", "err\n"])
+    const large = await get().spawn(command("head", ["-c", "1M", "/dev/zero"], { stderr: "ignore" }))
+    expect((await drain(large.reader(0))).length).toBe(1024 * 1024)
+  })
+
+  it("a reader that is not asked stops the child, and what it is cut from is not lost", async () => {
+    const job = await get().spawn(command("yes", [], { stderr: "ignore", graceMs: grace }))
+    const reader = job.reader(0)
+    await until("the pipe is full", () => isAsleep(job.pid))
+    expect(reader.holdsData()).toBe(true)
+    // What it looked at is in memory now, and the pipe fills once more.
+    await until("the pipe is full", () => isAsleep(job.pid))
+    job.kill()
+    await job.empty()
+    reader.cut()
+    const text = await drain(reader)
+    expect([text.length, /^(y\n)+$/.test(text)]).toEqual([2 * 64 * 1024, true])
+  })
+
+  it("a pipe that is found full is grown", async () => {
+    const job = await get().spawn(command("yes", [], { stderr: "ignore", graceMs: grace }))
+    const reader = job.reader(0)
+    let largest = 0
+    for (let bytes = 0; largest < 256 * 1024; expect(bytes).toBeLessThan(2 ** 24)) {
+      // The event loop has to turn for anything to be read.
+      await new Promise((resolve) => setImmediate(resolve))
+      await until("the pipe is full", () => isAsleep(job.pid))
+      for (let chunk = reader.take(); chunk !== undefined; chunk = reader.take()) {
+        largest = Math.max(largest, chunk.length)
+        bytes += chunk.length
+      }
+    }
+    reader.close()
+    expect((await job.exited())[0]!.exit).toEqual(killed("SIGPIPE"))
+    await job.empty()
+  })
+
+  it("pipes grow within half of the allowance, which comes back with the job", async () => {
+    const pages = Number(fs.readFileSync("/proc/sys/fs/pipe-user-pages-soft", "latin1"))
+    if (pages === 0 || pages > 100_000) return
+    const more = 1024 * 1024 - 64 * 1024
+    const count = Math.floor((pages * 4096) / 2 / more)
+    const start = (): Promise<Job> => get().spawn(command("sleep", ["99"], { stderr: "ignore" }))
+    const jobs = await Promise.all(Array.from({ length: count + 1 }, start))
+    const descriptors = jobs.map((job) => job.takeDescriptor(0))
+    const grow = (i: number): Promise<string> =>
+      get().grow(jobs[i]!, 0, descriptors[i]!, 1024 * 1024).then(() => "grown", (error: RequestFailure) => error.code)
+    // Another's pipe is left alone, whatever number the owner says.
+    await expect(get().grow(jobs[0]!, 0, descriptors[1]!, 1024 * 1024)).rejects.toMatchObject({ code: "EBADF" })
+    for (let i = 0; i < count; i++) expect(await grow(i)).toBe("grown")
+    expect(await grow(count)).toBe("EPERM")
+    const [first] = jobs
+    first!.kill()
+    await first!.empty()
+    await until("what it had is given back", () => childrenOf(get().pid).length === count)
+    expect(await grow(count)).toBe("grown")
+    for (const fd of descriptors) fs.closeSync(fd)
+    for (const job of jobs) job.kill()
+    await Promise.all(jobs.map((job) => job.empty()))
   })
 
   it("25: cat ends with its stdin although another job was forked meanwhile", async () => {
@@ -86,7 +185,6 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("25: yes, closed after a line", async () => {
-    const { command } = await import("../src/index.ts")
     const job = await get().spawn(command("yes", [], { stderr: "ignore" }))
     const stream = job.readable(0)
     await new Promise((resolve) => stream.once("data", resolve))
@@ -203,6 +301,21 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     await until("they are unlinked", () => named.every((name) => !fs.existsSync(name)))
     r.job.writable(0).end()
     await r.ended
+  })
+
+  it("a start that takes long and fails in the end", async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    const fifo = path.join(directory, "fifo")
+    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    const r = await run(get(), "/nonexistent", [], { stdin: { path: fifo, mode: "read" } })
+    expect(r.job.pending).toBe(true)
+    // Now the stage comes to its exec.
+    fs.closeSync(fs.openSync(fifo, "w"))
+    await expect(r.job.exited()).rejects.toMatchObject({ name: "SpawnFailure", step: "exec", code: "ENOENT" })
+    expect(await r.job.empty()).toBe(true)
+    expect(r.events.map((event) => event.type)).toEqual(["failed", "empty"])
+    await r.ended
+    fs.rmSync(directory, { recursive: true })
   })
 
   it("a pipeline whose second stage does not start leaves nothing", async () => {

@@ -1,5 +1,7 @@
 import * as childProcess from "node:child_process"
+import * as fs from "node:fs"
 import { describe, expect, it } from "vitest"
+import { SpawnServer } from "../src/index.ts"
 import {
   alive,
   childrenOf,
@@ -209,6 +211,39 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     expect(await r.job.empty()).toBe(true)
     expect(having(t)).toEqual([])
     await r.ended
+    await restart()
+  })
+
+  it("12: two layers in one owner, one of which is lost with its supervisor", async () => {
+    const [t, u, v] = [tag(), tag(), tag()]
+    const marks = (word: string): ReadonlyArray<string> =>
+      having(word).map((pid) =>
+        /EFFECT_PROCESS_OWNER=([^\0]*)/.exec(fs.readFileSync(`/proc/${pid}/environ`, "latin1"))?.[1] ?? ""
+      )
+    const other = await SpawnServer.start()
+    const theirs = await sh(other, `setsid sleep ${u} & exec sleep ${u}`)
+    const ours = await sh(get(), `setsid sleep ${t} & exec sleep ${t}`)
+    await alive(`sleep\0${u}`, 2)
+    await alive(`sleep\0${t}`, 2)
+    const [mark = ""] = marks(t)
+    expect(mark).toMatch(new RegExp(`^${process.pid}:\\d+:[-0-9a-f]*:[-0-9a-f]{36}$`))
+    expect(marks(u)[0]!.split(":").slice(0, 3)).toEqual(mark.split(":").slice(0, 3))
+    // A layer without supervisors: what left its group has nobody above it, and the same owner's mark.
+    childProcess.spawnSync("sh", ["-c", `setsid sleep ${v} & exit`], {
+      env: { ...process.env, EFFECT_PROCESS_OWNER: mark.replace(/[^:]*$/, "another") },
+      stdio: "ignore"
+    })
+    await alive(`sleep\0${v}`)
+    process.kill(get().pid, "SIGSTOP")
+    process.kill(ours.job.supervisorPid, "SIGKILL")
+    process.kill(get().pid, "SIGKILL")
+    expect(await ours.job.empty()).toBe(true)
+    expect([t, u, v].map((word) => having(`sleep\0${word}`).length)).toEqual([0, 2, 1])
+    for (const pid of having(v)) process.kill(pid, "SIGKILL")
+    await until("the escapee is gone", () => having(v).length === 0)
+    await ours.ended
+    await release(theirs)
+    await other.close()
     await restart()
   })
 

@@ -16,16 +16,22 @@ export default function setup(): void {
   run(path.join(root, "../../node_modules/.bin/tsc"), ["-b", root])
   const out = path.join(root, "build", "fixtures")
   fs.mkdirSync(out, { recursive: true })
-  for (const name of ["daemon", "bomb", "threads", "hunter", "inject"]) {
+  const [own, shared] = [path.join(root, "test", "fixtures"), path.join(root, "../../test/fixtures")]
+  for (
+    const [folder, name] of [[shared, "daemon"], [shared, "bomb"], [own, "threads"], [own, "hunter"], [
+      own,
+      "inject"
+    ]] as const
+  ) {
     run("cc", [
-      "-std=c11",
+      "-std=gnu11",
       "-Wall",
       "-Wextra",
       "-O1",
       "-pthread",
       "-o",
       path.join(out, name),
-      path.join(root, "test", "fixtures", `${name}.c`)
+      path.join(folder, `${name}.c`)
     ])
   }
 }

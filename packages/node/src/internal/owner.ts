@@ -1,4 +1,5 @@
 /** What every engine on Node answers alike. */
+import { ownEnvironment } from "@effect-process/spawn-server"
 import * as Effect from "effect/Effect"
 import type { Engine } from "effect-process/Engine"
 import * as net from "node:net"
@@ -15,8 +16,5 @@ export const connect = (port: number, host: string): Effect.Effect<boolean> =>
     return Effect.sync(() => socket.destroy())
   })
 
-export const environment: Engine["environment"] = Effect.sync(() => {
-  const env: Record<string, string> = {}
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
-  return env
-})
+/** Read at each spawn; the same object while nothing has changed, by which the engine knows it again. */
+export const environment: Engine["environment"] = Effect.sync(ownEnvironment)

@@ -1,7 +1,7 @@
 /** The owner's ends of a child's pipes, over the sockets that `node:child_process` makes. */
+import { takeFromKernel } from "@effect-process/spawn-server"
 import * as Effect from "effect/Effect"
 import { type InputPipe, type OutputPipe, PipeFailure } from "effect-process/Engine"
-import * as fs from "node:fs"
 import type { Socket } from "node:net"
 import { errnoOf } from "./errno.ts"
 
@@ -23,28 +23,6 @@ const descriptorOf = (socket: Socket): number | undefined => {
   const handle = "_handle" in socket ? socket._handle : undefined
   const fd = typeof handle === "object" && handle !== null && "fd" in handle ? handle.fd : undefined
   return typeof fd === "number" && fd >= 0 ? fd : undefined
-}
-
-/**
- * What can be read now, about `bound` bytes at the most. All in one turn of the event loop, so libuv cannot read in between
- * and the order of the bytes stays.
- */
-export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer> => {
-  const taken: Array<Buffer> = []
-  for (let size = 0; size < bound;) {
-    const buffer = Buffer.allocUnsafe(256 * 1024)
-    let count: number
-    try {
-      count = fs.readSync(fd, buffer, 0, buffer.length, null)
-    } catch {
-      // EAGAIN: that was all, and somebody could still write.
-      break
-    }
-    if (count === 0) break
-    taken.push(buffer.subarray(0, count))
-    size += count
-  }
-  return taken
 }
 
 export class SocketOutput implements OutputPipe {

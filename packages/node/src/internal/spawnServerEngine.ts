@@ -183,6 +183,8 @@ export interface Options {
 class Servers {
   private readonly options: StartOptions
   private current: Promise<SpawnServer>
+  /** The one that served last, so that a spawn on it need not wait for a promise. */
+  private latest: SpawnServer
   private readonly graces = new Map<Job, number>()
   private isClosed = false
 
@@ -192,6 +194,7 @@ class Servers {
     this.options = options
     this.guarantees = guaranteesOf(first.features)
     this.current = Promise.resolve(first)
+    this.latest = first
   }
 
   static async start(options: StartOptions): Promise<Servers> {
@@ -212,8 +215,8 @@ class Servers {
   }
 
   async spawn(request: ClientRequest): Promise<Job> {
-    const server = await this.server()
-    const job = await server.spawn(request)
+    if (this.latest.lost !== undefined) this.latest = await this.server()
+    const job = await this.latest.spawn(request)
     this.graces.set(job, job.graceMs)
     job.listen((event) => {
       if (event.type === "empty") this.graces.delete(job)

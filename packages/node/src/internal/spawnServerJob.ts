@@ -117,7 +117,7 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
     pid,
     processGroupId: job.processGroupId,
     input: (pipe) => new SocketInput(job.writable(pipe)),
-    output: (pipe) => new RawOutput(job.takeDescriptor(pipe)),
+    output: (pipe) => new RawOutput(job.reader(pipe)),
     observe,
     signal: (signal, to) =>
       Effect.suspend(() => {

@@ -334,8 +334,10 @@ export class Job<E> {
         Effect.repeat({ while: () => unread.some((output) => output.isUnread && !this.warned.has(output)) }),
         Effect.zipRight(Effect.never)
       )
-      return Effect.flatMap(fork(watch), (watching) =>
-        Effect.ensuring(this.exit.await, Effect.sync(() => watching.unsafeInterruptAsFork(FiberId.none))))
+      return Effect.flatMap(
+        fork(watch),
+        (watching) => Effect.ensuring(this.exit.await, Effect.sync(() => watching.unsafeInterruptAsFork(FiberId.none)))
+      )
     })
   }
 

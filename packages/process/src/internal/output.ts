@@ -105,7 +105,10 @@ export class Output {
   private make(): Stream.Stream<Uint8Array, OutputError> {
     const claim = Effect.suspend(() => this.claim() ?? Effect.void)
     return Stream.unwrapScoped(
-      Effect.as(Effect.acquireRelease(claim, () => Effect.sync(() => this.abandon())), Stream.repeatEffectChunkOption(this.next))
+      Effect.as(
+        Effect.acquireRelease(claim, () => Effect.sync(() => this.abandon())),
+        Stream.repeatEffectChunkOption(this.next)
+      )
     )
   }
 
@@ -117,18 +120,22 @@ export class Output {
   drain(push: (bytes: Uint8Array) => void, done: (failure: OutputError | undefined) => void): void {
     const refused = this.claim()
     if (refused !== undefined) return done(refused)
-    this.listen(() => {
-      for (;;) {
+    let isDone = false
+    const pump = () => {
+      while (!isDone) {
         const bytes = this.poll()
         if (bytes === undefined) return
         if (bytes !== null && !(bytes instanceof PipeFailure)) {
           push(bytes)
           continue
         }
+        isDone = true
         this.listen(undefined)
-        return done(bytes === null ? undefined : this.error("Io", bytes.errno))
+        done(bytes === null ? undefined : this.error("Io", bytes.errno))
       }
-    })
+    }
+    this.listen(pump)
+    pump()
   }
 
   get isPiped(): boolean {

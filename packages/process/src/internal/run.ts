@@ -116,7 +116,9 @@ export const finish = <E>(
   process: Process<E>,
   output: Once<void>
 ): Effect.Effect<Finished> =>
-  Effect.suspend(() => output.isDone && Handle.jobOf(process)?.empty.succeeded === true ? cleanly : end(spawner, process, output))
+  Effect.suspend(() =>
+    output.isDone && Handle.jobOf(process)?.empty.succeeded === true ? cleanly : end(spawner, process, output)
+  )
 
 const cleanly = Effect.succeed(clean)
 

@@ -144,21 +144,25 @@ const settle = <E, R>(
     const known = exited || Exit.isSuccess(ended) ? Effect.orElseSucceed(process.stages, () => []) : Effect.succeed([])
     // The bytes that were too many may have come with the exit, and what a Sink does with the last ones comes later.
     const late = Exit.isSuccess(ended) ? run.problem() : ended
-    return Effect.zipWith(known, late === undefined ? afterSinks(process, ended) : Effect.succeed(late), (stages, exit) => {
-      const run: Run = { stages, duration, outputs }
-      if (Exit.isSuccess(exit)) {
-        return Exit.succeed({ exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked })
+    return Effect.zipWith(
+      known,
+      late === undefined ? afterSinks(process, ended) : Effect.succeed(late),
+      (stages, exit) => {
+        const run: Run = { stages, duration, outputs }
+        if (Exit.isSuccess(exit)) {
+          return Exit.succeed({ exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked })
+        }
+        const last = stages.at(-1)?.exit
+        return Exit.failCause(Cause.map(exit.cause, (error) =>
+          error instanceof Exceeded
+            ? new OutputLimitExceeded({
+              ...endedAs(self, last, run),
+              limit: settingsOf(specOf(self)).maxOutput,
+              stream: error.stream
+            })
+            : withOutput(self, error, last, run)))
       }
-      const last = stages.at(-1)?.exit
-      return Exit.failCause(Cause.map(exit.cause, (error) =>
-        error instanceof Exceeded
-          ? new OutputLimitExceeded({
-            ...endedAs(self, last, run),
-            limit: settingsOf(specOf(self)).maxOutput,
-            stream: error.stream
-          })
-          : withOutput(self, error, last, run)))
-    }).pipe(Effect.flatten)
+    ).pipe(Effect.flatten)
   })
 
 class Exceeded extends Data.TaggedClass("Exceeded")<{ readonly stream: StreamName }> {}

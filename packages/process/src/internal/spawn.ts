@@ -69,8 +69,7 @@ const acquire = <E, R>(
     const started = engine.clock.unsafeCurrentTimeMillis()
     const { pipes, stages } = plan
     return Effect.matchEffect(engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout }), {
-      onFailure: (failure) =>
-        Effect.fail(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
+      onFailure: (failure) => Effect.fail(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
       onSuccess: (running) => {
         const job = new Job<E>(engine, running, spec, plan, started, runtime)
         return Effect.as(job.begin<R>(), job)

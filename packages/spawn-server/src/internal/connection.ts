@@ -45,6 +45,7 @@ export class Connection {
   #held = false
   #timer: NodeJS.Timeout | undefined
   #pingsOut = 0
+  #isFlushing = false
 
   private constructor(child: childProcess.ChildProcess, options: StartOptions, fifos: string | undefined) {
     this.#child = child
@@ -133,11 +134,21 @@ export class Connection {
   }
 
   send(w: Writer): void {
-    this.#socket.write(w.end())
+    w.end()
+    this.flushSoon()
   }
 
-  write(frame: Buffer): void {
-    this.#socket.write(frame)
+  /** What one turn has to say goes out in one piece: each write costs a system call and wakes the server. */
+  flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    process.nextTick(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushing = false
+    const frames = this.writer.take()
+    if (this.lost === undefined) this.#socket.write(frames)
   }
 
   /** Opens our end of a pipe; the number is the server's. */

@@ -1,4 +1,5 @@
 /** What the client asks of the system: names of errors, `/proc`. */
+import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import type { ProcessRow } from "../Job.ts"
@@ -75,23 +76,23 @@ const isDenied = (pid: number): boolean => {
 
 let owner: string | undefined
 
+const ownerParts = (): string => {
+  let boot = ""
+  try {
+    boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()
+  } catch {
+    // Not readable in some sandboxes: pid and start time remain.
+  }
+  return `${process.pid}:${readStat("self")?.start ?? ""}:${boot}`
+}
+
 /**
- * What every process of ours carries in its environment: our pid, start time and the boot's id.
+ * What every process of one server's jobs carries in its environment: our pid, start time and the boot's id, by which an
+ * owner is known, and an id of the server's own, because another layer of this owner goes on when this one is lost.
  *
  * @internal
  */
-export const ownerMark = (): string => {
-  if (owner === undefined) {
-    let boot = ""
-    try {
-      boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()
-    } catch {
-      // Not readable in some sandboxes: pid and start time remain.
-    }
-    owner = `EFFECT_PROCESS_OWNER=${process.pid}:${readStat("self")?.start ?? ""}:${boot}`
-  }
-  return owner
-}
+export const makeMark = (): string => `EFFECT_PROCESS_OWNER=${(owner ??= ownerParts())}:${randomUUID()}`
 
 /**
  * What a supervisor calls itself, see PR_SET_NAME.
@@ -119,7 +120,7 @@ const isOrphan = (pid: number): boolean => {
  */
 export const findOrphans = (mark: string): Array<{ pid: number; start: string; state: string }> => {
   const found: Array<{ pid: number; start: string; state: string }> = []
-  const wanted = Buffer.from(mark)
+  const wanted = Buffer.from(`${mark}\0`)
   for (const name of fs.readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue
     let environment: Buffer

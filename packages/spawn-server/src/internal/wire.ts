@@ -22,6 +22,7 @@ export const Kind = {
   Ping: 9,
   Shutdown: 10,
   Resume: 11,
+  Grow: 12,
   Welcome: 129,
   Pipes: 130,
   Started: 131,
@@ -41,14 +42,19 @@ export const Kind = {
   Terminating: 145
 } as const
 
+const usualBytes = 16 * 1024
+
 /**
- * Grows by itself. One is used for all frames, so a spawn allocates one buffer: the copy handed to the socket.
+ * Puts frames one after the other until they are taken, all in one. Grows by itself; a spawn allocates one buffer, the
+ * copy handed to the socket.
  *
  * @internal
  */
 export class Writer {
-  #buffer = Buffer.allocUnsafeSlow(16 * 1024)
+  #buffer = Buffer.allocUnsafeSlow(usualBytes)
   #length = 0
+  /** Where the frame begins that is being written. */
+  #frame = 0
 
   #room(bytes: number): void {
     if (this.#length + bytes <= this.#buffer.length) return
@@ -58,12 +64,17 @@ export class Writer {
   }
 
   begin(kind: number): this {
-    this.#length = 0
+    this.#frame = this.#length
     return this.u32(0).u16(kind).u16(0)
   }
 
+  /** Of all that is written and not taken. */
   get length(): number {
     return this.#length
+  }
+
+  get bodyLength(): number {
+    return this.#length - this.#frame - headerBytes
   }
 
   u8(value: number): this {
@@ -84,9 +95,11 @@ export class Writer {
     return this
   }
 
+  /** Of a number, up to 2^53. */
   u64(value: number | bigint): this {
+    if (typeof value === "number") return this.u32(value % 0x1_0000_0000).u32(Math.floor(value / 0x1_0000_0000))
     this.#room(8)
-    this.#length = this.#buffer.writeBigUInt64LE(BigInt(value), this.#length)
+    this.#length = this.#buffer.writeBigUInt64LE(value, this.#length)
     return this
   }
 
@@ -107,13 +120,24 @@ export class Writer {
     return this
   }
 
-  /** A copy of everything from the beginning, with the frame's length put in. */
-  end(): Buffer {
-    this.#buffer.writeUInt32LE(this.#length - headerBytes, 0)
-    const frame = Buffer.from(this.#buffer.subarray(0, this.#length))
+  /** Puts in the frame's length. */
+  end(): this {
+    this.#buffer.writeUInt32LE(this.bodyLength, this.#frame)
+    return this
+  }
+
+  /** Leaves out the frame that was begun. */
+  abandon(): void {
+    this.#length = this.#frame
+  }
+
+  /** A copy of all frames, which are then forgotten. */
+  take(): Buffer {
+    const frames = Buffer.from(this.#buffer.subarray(0, this.#length))
+    this.#length = 0
     // After a frame of megabytes, don't keep as much for good.
-    if (this.#buffer.length > 1024 * 1024) this.#buffer = Buffer.allocUnsafeSlow(16 * 1024)
-    return frame
+    if (this.#buffer.length > 1024 * 1024) this.#buffer = Buffer.allocUnsafeSlow(usualBytes)
+    return frames
   }
 
   /** What was written since `from`, copied. */
