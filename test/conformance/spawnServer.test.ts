@@ -9,6 +9,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import * as cgroups from "../support/cgroups.ts"
+import * as engines from "../support/engines.ts"
 import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
 import { hygiene } from "./hygiene.ts"
@@ -20,7 +21,7 @@ import { tree } from "./tree.ts"
 
 const subject: Subject = {
   name: "spawn-server",
-  layer: NodeProcess.layerSpawnServer,
+  layer: engines.spawnServer,
   guarantees: {
     engine: "spawn-server",
     reach: "descendants",

@@ -102,7 +102,7 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
 
   scenario("41: after bg a job goes on without the terminal, and has it again after fg", (t) =>
     Effect.gen(function*() {
-      const owner = yield* onTerminal(t, "inherit", 60_000, "sh", "-c", `${reader.replace("exec sleep 100", "exit 0")}`)
+      const owner = yield* onTerminal(t, "inherit", 60_000, "sh", "-c", reader.replace("exec sleep 100", "exit 0"))
       yield* owner.tell("start")
       yield* owner.says("| ready")
       yield* owner.type(controlZ)

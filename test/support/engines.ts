@@ -3,9 +3,16 @@ import { NodeProcess } from "@effect-process/node"
 import type * as Layer from "effect/Layer"
 import type { EngineUnavailable, ProcessSpawner } from "effect-process"
 
+/** The program that `SPAWN_SERVER_BINARY` names, as one built with sanitizers, or the one that was built with the package. */
+const binary = process.env["SPAWN_SERVER_BINARY"]
+
+export const spawnServer = binary === undefined
+  ? NodeProcess.layerSpawnServer
+  : NodeProcess.layerSpawnServerWith({ binary })
+
 const layers: Readonly<Record<string, Layer.Layer<ProcessSpawner, EngineUnavailable>>> = {
   "child-process": NodeProcess.layerChildProcess,
-  "spawn-server": NodeProcess.layerSpawnServer
+  "spawn-server": spawnServer
 }
 
 export const layerOf = (engine: string | undefined): Layer.Layer<ProcessSpawner, EngineUnavailable> => {

@@ -28,7 +28,7 @@ export const variants = {
     return cc && { output: "effect-process-spawn-server", cc, flags: [...warnings, ...hardening, "-static"] }
   },
   sanitize: () => {
-    const cc = firstOf(["clang", "gcc", "cc"])
+    const cc = firstOf(["gcc", "clang", "cc"])
     return cc && {
       output: "effect-process-spawn-server-sanitize",
       cc,
@@ -39,6 +39,8 @@ export const variants = {
         "-fno-omit-frame-pointer",
         "-fsanitize=address,undefined",
         "-DSANITIZED",
+        // As clang does: with gcc's shared libraries UBSan would not write where AddressSanitizer does.
+        ...(cc === "gcc" ? ["-static-libasan", "-static-libubsan"] : []),
         "-fno-sanitize-recover=all"
       ]
     }

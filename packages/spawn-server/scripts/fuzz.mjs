@@ -1,4 +1,5 @@
-// Fuzzes the parser of frames for the seconds given (default 60): with libFuzzer where clang has it, else with a seeded generator.
+// fuzz.mjs [SECONDS] [SEED]: fuzzes the parsers of frames, the owner's and a supervisor's, for so long (default 60), under
+// AddressSanitizer and UBSan: with libFuzzer where clang has it, else with a seeded generator.
 import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -8,7 +9,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const seconds = process.argv[2] ?? "60"
 const seed = process.argv[3] ?? String(Math.floor(Date.now() / 1000))
 const output = join(root, "build", "fuzz")
-const sources = ["test/fuzz.c", "src/plan.c", "src/wire.c"].map((file) => join(root, file))
+const sources = ["test/fuzz.c", "src/plan.c", "src/said.c", "src/descriptors.c", "src/wire.c"].map((file) =>
+  join(root, file)
+)
 const flags = [
   "-std=c11",
   "-Wall",

@@ -82,7 +82,6 @@ look_for_orphans(void)
 	server.round_at = server.orphans_since;
 	server.orphans.passes = 0;
 	server.backoff = 1;
-	(void)hurry();
 }
 
 /* Under the same conditions as the supervisor, who alone knew all groups of its job: here what it left stands for them. */
@@ -267,7 +266,6 @@ orphans_step(void)
 	reap_children();
 	if (tree_refresh(&server.orphans) == 0) {
 		server.orphans_since = 0;
-		no_hurry();
 		settle_lost(true, now);
 		return;
 	}

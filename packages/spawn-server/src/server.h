@@ -107,6 +107,9 @@ void end_close(struct owner_end *end);
 int end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size);
 void job_shrunk(struct job *job);
 void pipes_end(void);
+/* said.c: the frames of supervisors, checked; what they tell is kept */
+bool said_is_good(struct job *job, uint16_t kind, struct reader *r);
+bool said_may_be_dropped(uint16_t kind, const uint8_t *end);
 /* orphans.c */
 void reap_children(void);
 void jobs_watch(void);

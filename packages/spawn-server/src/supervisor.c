@@ -158,21 +158,12 @@ kill_round(void)
 	job.backoff = job.backoff >= 16 ? 20 : job.backoff * 2;
 }
 
-/* The wait for what we started must not be for a turn among those that we are to end. */
-static void
-make_haste(void)
-{
-	if (hurry() < 0)
-		(void)setpriority(PRIO_PROCESS, 0, -20);
-}
-
 static void
 kill_now(void)
 {
 	if (job.phase == KILLING || job.phase == GIVEN_UP)
 		return;
 	job.phase = KILLING;
-	make_haste();
 	job.grace_at = 0;
 	job.give_up_at = now_ms() + job.kill_ms;
 	job.backoff = 1;
@@ -200,7 +191,6 @@ terminate(int signo, uint32_t grace_ms)
 		kill_now();
 		return;
 	}
-	make_haste();
 	job.phase = GRACE;
 	/* Set before the walk, which may take long. */
 	job.grace_at = now_ms() + grace_ms;

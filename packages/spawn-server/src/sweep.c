@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define FREEZE_PASSES 50
+#define PATIENCE 4 /* passes that a freeze takes at most where nobody works against it */
 
 uint64_t
 now_ms(void)
@@ -234,6 +235,40 @@ stop_new(struct proc *p, void *arg)
 		(void)remember(f->tree, p);
 }
 
+static int policy_before = -1;
+
+/*
+ * Against two hundred that all want to run a bomb would outlast us for want of
+ * a turn; nice values do not help, as with autogroups (sched(7)) each session
+ * has its own share. Where we may not, it takes longer. Only for as long as a
+ * freeze takes that does not come to its end by itself: what real-time
+ * processes may have in all is limited, and with it spent by others (two that
+ * spin are enough) each turn is up to a second away. The raw calls: musl's
+ * functions only fail.
+ */
+static void
+hurry(void)
+{
+	struct sched_param priority = { .sched_priority = 1 };
+	int policy = (int)syscall(SYS_sched_getscheduler, 0);
+
+	if (policy < 0 || syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) < 0)
+		return;
+	if (policy_before < 0)
+		policy_before = policy;
+}
+
+static void
+no_hurry(void)
+{
+	struct sched_param priority = { .sched_priority = 0 };
+
+	/* Another real-time policy than ours was the user's own wish, and its priority is not known any more. */
+	if (policy_before >= 0 && policy_before != SCHED_RR && policy_before != SCHED_FIFO)
+		(void)syscall(SYS_sched_setscheduler, 0, policy_before, &priority);
+	policy_before = -1;
+}
+
 /* Everybody met, also who has left the latest walk meanwhile: start times tell whether it still is the same. */
 static void
 kill_seen(struct tree *tree)
@@ -278,11 +313,15 @@ tree_kill_step(struct tree *tree, uint64_t until)
 		tree->seen.n = 0;
 	}
 	tree->passes++;
+	if (tree->passes == PATIENCE)
+		hurry();
 	left = refresh(tree, stop_new, &f);
 	tree->grew = f.grew;
 	if (left != 0 && (f.grew || !all_quiet(tree)) && tree->passes < FREEZE_PASSES && now_ms() < until)
 		return false;
 	kill_seen(tree);
+	if (tree->passes >= PATIENCE)
+		no_hurry();
 	tree->passes = 0;
 	return true;
 }
@@ -294,36 +333,4 @@ tree_kill(struct tree *tree, uint64_t until)
 		if (!tree->grew)
 			pause_us(tree->passes < 8 ? 50 : 500);
 	}
-}
-
-static int policy_before = -1;
-
-/*
- * Against two hundred that all want to run a bomb would outlast us for want of
- * a turn; nice values do not help, as with autogroups (sched(7)) each session
- * has its own share. Where we may not, it takes longer. The raw calls: musl's
- * functions only fail.
- */
-int
-hurry(void)
-{
-	struct sched_param priority = { .sched_priority = 1 };
-	int policy = (int)syscall(SYS_sched_getscheduler, 0);
-
-	if (policy < 0 || syscall(SYS_sched_setscheduler, 0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) < 0)
-		return -1;
-	if (policy_before < 0)
-		policy_before = policy;
-	return 0;
-}
-
-void
-no_hurry(void)
-{
-	struct sched_param priority = { .sched_priority = 0 };
-
-	/* Another real-time policy than ours was the user's own wish, and its priority is not known any more. */
-	if (policy_before >= 0 && policy_before != SCHED_RR && policy_before != SCHED_FIFO)
-		(void)syscall(SYS_sched_setscheduler, 0, policy_before, &priority);
-	policy_before = -1;
 }

@@ -37,8 +37,5 @@ bool tree_has_group(const struct tree *tree, pid_t pgid);
 bool tree_kill_step(struct tree *tree, uint64_t until_ms);
 /* A whole round. */
 void tree_kill(struct tree *tree, uint64_t until_ms);
-/* Where we may, ahead of whoever wants to outlast us by their number; see sched(7). */
-int hurry(void);
-void no_hurry(void);
 
 #endif

@@ -67,6 +67,48 @@ describe("43: frames", () => {
     })
   }
 
+  const sizes: Readonly<Record<string, readonly [number, number]>> = {
+    Hello: [Kind.Hello, 16],
+    Opened: [Kind.Opened, 4],
+    Signal: [Kind.Signal, 10],
+    Terminate: [Kind.Terminate, 9],
+    Kill: [Kind.Kill, 4],
+    Extend: [Kind.Extend, 16],
+    List: [Kind.List, 8],
+    Ping: [Kind.Ping, 4],
+    Shutdown: [Kind.Shutdown, 0],
+    Resume: [Kind.Resume, 4]
+  }
+
+  it("of every kind, too short and too long", async () => {
+    for (const [name, [kind, size]] of Object.entries(sizes)) {
+      for (const length of [0, size - 1, size + 1, size + 1000]) {
+        if (length < 0 || length === size) continue
+        const frame = raw(length, kind, Array.from({ length }, () => 0))
+        const { said, signal, status } = await feed(hello, frame)
+        expect([name, length, status, signal]).toEqual([name, length, 1, null])
+        expect(said).toBe(`effect-process spawn server: malformed frame of kind ${kind}\n`)
+      }
+    }
+  })
+
+  it("with a field out of its range", async () => {
+    const frames = [
+      w.begin(Kind.Signal).u32(1).u32(1).u8(65).u8(0).end().take(),
+      w.begin(Kind.Signal).u32(1).u32(1).u8(1).u8(2).end().take(),
+      w.begin(Kind.Terminate).u32(1).u8(65).u32(0).end().take(),
+      // A second greeting, and kinds that only the server uses.
+      hello,
+      w.begin(Kind.Welcome).u32(1).end().take(),
+      w.begin(Kind.Exit).u32(1).end().take()
+    ]
+    for (const frame of frames) {
+      const { said, signal, status } = await feed(hello, frame)
+      expect([status, signal]).toEqual([1, null])
+      expect(said).toBe(`effect-process spawn server: malformed frame of kind ${frame.readUInt16LE(4)}\n`)
+    }
+  })
+
   it("random changes of a good frame never end it otherwise than by a message", async () => {
     const next = random(20_251_121)
     for (let i = 0; i < 60; i++) {

@@ -16,7 +16,7 @@ export const killBound = 1000
 export const slack = 1500
 
 /** The sanitizer's build, when that is what is tested. */
-const binary: StartOptions = process.env["SPAWN_SERVER_BINARY"] === undefined
+export const binary: StartOptions = process.env["SPAWN_SERVER_BINARY"] === undefined
   ? {}
   : { binary: process.env["SPAWN_SERVER_BINARY"] }
 export const isSanitized = binary.binary !== undefined

@@ -257,6 +257,9 @@ const start =
       catch: (error) => failed(error, request)
     }).pipe(Effect.uninterruptible)
 
+/** Once in a process, however many layers there are. */
+let saidInit = false
+
 export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
     if (process.platform !== "linux") return yield* unavailable("it runs on Linux only")
@@ -272,6 +275,13 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       }),
       (self) => Effect.promise(() => self.close())
     )
+    if (process.pid === 1 && !saidInit) {
+      saidInit = true
+      yield* Effect.logWarning(
+        "this program is PID 1 and waits for no process but its own: what a killed spawn server leaves remains as zombies; " +
+          "run it below an init, as with `docker run --init`"
+      )
+    }
     const runtime = yield* Effect.runtime()
     const clock = Clock.make()
     const warn = (message: string) => void Runtime.runFork(runtime)(Effect.logWarning(message))

@@ -1,0 +1,41 @@
+// Runs the package's tests and the conformance suite on the program built with AddressSanitizer and UBSan. Any report of
+// theirs fails the run, wherever the process that made it was in the tree. Arguments go to vitest.
+import { spawnSync } from "node:child_process"
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "./build.mjs"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const workspace = join(root, "../..")
+const reports = join(root, "build", "sanitizer")
+const result = build("sanitize")
+if (result.skipped !== undefined) console.log(result.skipped)
+else if (result.failed === true) process.exitCode = 1
+else {
+  rmSync(reports, { recursive: true, force: true })
+  mkdirSync(reports, { recursive: true })
+  // Stages that have become another user report as well.
+  chmodSync(reports, 0o1777)
+  const options = `exitcode=99:log_path=${join(reports, "report")}:print_stacktrace=1`
+  const filters = process.argv.length > 2
+    ? process.argv.slice(2)
+    : ["packages/spawn-server/test", "test/conformance/spawnServer"]
+  const { status } = spawnSync(join(workspace, "node_modules/.bin/vitest"), ["run", ...filters], {
+    cwd: workspace,
+    stdio: "inherit",
+    env: {
+      ...process.env,
+      SPAWN_SERVER_BINARY: result.output,
+      // What ends by _exit(2) is not looked through for leaks, and nothing here ends otherwise.
+      ASAN_OPTIONS: `${options}:detect_leaks=0:detect_stack_use_after_return=1:check_initialization_order=1`,
+      UBSAN_OPTIONS: options,
+      // An instrumented fork takes milliseconds, so bounds are those of a loaded machine.
+      EFFECT_PROCESS_LOADED: "1"
+    }
+  })
+  const found = readdirSync(reports)
+  for (const name of found) console.log(`${name}\n${readFileSync(join(reports, name), "utf8")}`)
+  console.log(`${found.length} reports of the sanitizers`)
+  process.exitCode = status === 0 && found.length === 0 ? 0 : 1
+}
