@@ -21,6 +21,12 @@ struct clone_args3 {
 };
 #define CLONE_INTO_CGROUP3 UINT64_C(0x200000000)
 
+/*
+ * From then on Linux (6.18) also kills whoever is cloned into it: it compares how often the cgroup was killed with how
+ * often that of the parent was. Who moves there by cgroup.procs lives.
+ */
+static bool was_killed;
+
 static int
 write_at(int dir, const char *name, const char *text)
 {
@@ -65,6 +71,8 @@ fork_into(int cgroup_fd)
 
 	if (cgroup_fd < 0)
 		return plain_fork();
+	if (was_killed)
+		return fork_and_move(cgroup_fd);
 #if defined(SANITIZED)
 	(void)args;
 	pid = -1;
@@ -195,6 +203,7 @@ none:
 void
 cgroup_kill(int cgroup_fd)
 {
+	was_killed = true;
 	(void)write_at(cgroup_fd, "cgroup.kill", "1");
 }
 

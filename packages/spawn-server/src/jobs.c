@@ -264,7 +264,8 @@ job_on_socket(uint32_t index, bool all)
 		struct reader r = { packet, packet + (n > 0 ? n : 0), false };
 		bool good = true;
 
-		if (n < 0 && errno == EINTR)
+		/* ECONNRESET: it has ended with a frame of ours unread; that comes once, and before what it said last. */
+		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;

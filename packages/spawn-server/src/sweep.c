@@ -274,8 +274,11 @@ static void
 kill_seen(struct tree *tree)
 {
 	for (size_t i = 0; i < tree->seen.n; i++) {
-		struct proc *p = &tree->seen.v[i];
+		struct proc *p = &tree->seen.v[i], again;
 
+		/* A child of ours may have been reaped between two passes, and no longer pins its pid. */
+		if (p->ppid == getpid() && p->state != '?' && (proc_stat(p->pid, &again) < 0 || again.start != p->start))
+			continue;
 		if (!is_dead(p) && send_one(p, SIGKILL) < 0 && errno == EPERM) {
 			struct proc *q = proclist_find(&tree->now, p->pid);
 

@@ -145,6 +145,23 @@ describe("supervisors", () => {
     })
   }
 
+  it("a request that crosses the end of its job does not cost the supervisor's last words", async () => {
+    for (let round = 0; round < 10; round++) {
+      const all = Array.from({ length: 40 }, async (_, i) => {
+        const job = await get().spawn(command("true", [], quiet))
+        // Some find it alive, some find its socket closed with the request unread.
+        for (let n = 0; n < 10 && !job.isEmpty; n++) {
+          if (i % 2 === 0) job.terminate()
+          else await job.signal(signal("SIGCONT")).catch(() => undefined)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        expect(await job.empty()).toBe(true)
+        return job.lost
+      })
+      expect((await Promise.all(all)).filter((lost) => lost !== undefined)).toEqual([])
+    }
+  })
+
   it("kill -9 of the server at any moment: every promise is kept, nothing is left", async () => {
     for (let round = 0; round < 12; round++) {
       const t = tag()
