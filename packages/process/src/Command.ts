@@ -23,14 +23,16 @@ import type { Inspectable } from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type { Pipeable } from "effect/Pipeable"
 import * as Redacted from "effect/Redacted"
+import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import type { Limits, StdioRequest, User } from "./Engine.ts"
+import type { Limits, User } from "./Engine.ts"
 import * as internal from "./internal/command.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
 import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
 import type { Signal } from "./Signal.ts"
+import type * as Stdio from "./Stdio.ts"
 
 export * from "./CommandRunner.ts"
 
@@ -47,7 +49,7 @@ export const TypeId: TypeId = internal.TypeId
 export type TypeId = typeof internal.TypeId
 
 /**
- * What to run and how. `E` and `R` are those of the Stream that feeds its stdin. Printing it shows the command line, with
+ * What to run and how. `E` and `R` are those of the Streams that feed it and of its Sinks. Printing it shows the command line, with
  * redacted values hidden.
  *
  * @since 0.1.0
@@ -58,27 +60,29 @@ export interface Command<out E = never, out R = never> extends Pipeable, Inspect
 }
 
 /**
- * What a child reads: a pipe that the handle's `stdin` writes, the owner's own stdin, nothing (`/dev/null`), or a Stream,
- * whose strings are encoded as UTF-8.
+ * What a child reads: a pipe that the handle's `stdin` writes, the owner's own stdin, nothing (`/dev/null`), a file, or a
+ * Stream, whose strings are encoded as UTF-8.
  *
  * @since 0.1.0
  * @category models
  */
-export type Stdin<E = never, R = never> = StdioRequest | Stream.Stream<Uint8Array | string, E, R>
+export type Stdin<E = never, R = never> = Stdio.Input<E, R>
 
 /**
- * Where a child writes: a pipe, the owner's own stream, or nowhere (`/dev/null`).
+ * Where a child writes: a pipe, the owner's own stream, nowhere (`/dev/null`), a file, or a Sink.
  *
  * @since 0.1.0
  * @category models
  */
-export type Stdout = StdioRequest
+export type Stdout<E = never, R = never> = Stdio.Output<E, R>
 
 /**
+ * As `Stdout`, and `Stdio.toStdout`.
+ *
  * @since 0.1.0
  * @category models
  */
-export type Stderr = StdioRequest
+export type Stderr<E = never, R = never> = Stdio.Output<E, R> | Stdio.ToStdout
 
 /**
  * A value in a `Command.make` or `Command.shell` template. An array is as many words.
@@ -107,8 +111,8 @@ const isTemplate = (u: unknown): u is TemplateStringsArray => Array.isArray(u) &
 const fromWords = (parsed: Either.Either<ReadonlyArray<Word>, string>): Command =>
   internal.make(
     Either.match(parsed, {
-      onLeft: (problem) => spec.withProblem(spec.empty, problem),
-      onRight: (words) => ({ ...spec.empty, words })
+      onLeft: (problem) => spec.withProblem(spec.single([]), problem),
+      onRight: spec.single
     })
   )
 
@@ -186,21 +190,25 @@ export const shell: {
 }
 
 /**
- * The same command as `@effect/platform` describes it. Pipelines and output Sinks are not carried over yet: such a
- * command fails with `SpawnError` of reason `InvalidArgument`, which says so.
+ * The same command as `@effect/platform` describes it.
  *
  * @example
  * import * as Platform from "@effect/platform/Command"
  * import { Command } from "effect-process"
  *
- * String(Command.fromPlatform(Platform.make("ls", "-l"))) // => "ls -l"
+ * const platform = Platform.make("ls", "-l").pipe(Platform.pipeTo(Platform.make("wc", "-l")))
+ *
+ * String(Command.fromPlatform(platform)) // => "ls -l | wc -l"
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromPlatform = (command: PlatformCommand.Command): Command<PlatformError> => {
+export const fromPlatform = (command: PlatformCommand.Command): Command<PlatformError> =>
+  internal.make(fromPlatformSpec(command))
+
+const fromPlatformSpec = (command: PlatformCommand.Command): spec.Spec => {
   if (command._tag === "PipedCommand") {
-    return internal.make(spec.withProblem(spec.empty, "fromPlatform: a pipeline; pass its commands one by one"))
+    return spec.pipe(fromPlatformSpec(command.left), fromPlatformSpec(command.right), "stdout")
   }
   const words = command.shell === false
     ? [command.command, ...command.args]
@@ -211,21 +219,13 @@ export const fromPlatform = (command: PlatformCommand.Command): Command<Platform
       [command.command, ...command.args].join(" ")
     ]
   const { gid, stderr, stdin, stdout, uid } = command
-  let self: spec.Spec = {
-    ...spec.setEnv({ ...spec.empty, words: words.map(word) }, Object.fromEntries(HashMap.toEntries(command.env)), {}),
-    workingDirectory: Option.getOrUndefined(command.cwd),
-    stdin,
-    stdout: typeof stdout === "string" ? stdout : "pipe",
-    stderr: typeof stderr === "string" ? stderr : "pipe"
-  }
-  if (typeof stdout !== "string" || typeof stderr !== "string") {
-    self = spec.withProblem(self, "fromPlatform: an output Sink; run the command's stream into it")
-  }
+  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), {})
+  const directory = Option.getOrUndefined(command.cwd)
+  self = spec.each(self, (stage) => ({ ...stage, workingDirectory: directory, stdin, stdout, stderr }))
   if (Option.isSome(uid) !== Option.isSome(gid)) {
     self = spec.withProblem(self, "fromPlatform: uid without gid, or gid without uid; give both")
   }
-  if (Option.isSome(uid) && Option.isSome(gid)) self = spec.setUser(self, { uid: uid.value, gid: gid.value })
-  return internal.make(self)
+  return Option.isSome(uid) && Option.isSome(gid) ? spec.setUser(self, { uid: uid.value, gid: gid.value }) : self
 }
 
 /** Makes a combinator of one argument dual. */
@@ -277,7 +277,7 @@ export const env: {
 export const workingDirectory: {
   (path: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, path: string): Command<E, R>
-} = setter((old, path) => ({ ...old, workingDirectory: path }))
+} = setter((old, path) => spec.each(old, (stage) => ({ ...stage, workingDirectory: path })))
 
 /**
  * What the child reads. Without it a runner gives an empty stdin, `start` a pipe.
@@ -302,7 +302,7 @@ export const stdin: {
 } = dual(
   2,
   <E0, R0, E, R>(self: Command<E0, R0>, input: Stdin<E, R>): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => ({ ...old, stdin: input }))
+    internal.map<E | E0, R | R0>(self, (old) => spec.setStdin(old, input))
 )
 
 /**
@@ -314,29 +314,134 @@ export const stdin: {
 export const feed: {
   (input: string | Uint8Array): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, input: string | Uint8Array): Command<E, R>
-} = setter((old, input) => ({ ...old, stdin: Stream.make(input) }))
+} = setter((old, input) => spec.setStdin(old, Stream.make(input)))
 
 /**
- * Where the child's stdout goes; a pipe when nothing is said. What is not piped is not captured.
+ * Where the child's stdout goes; a pipe when nothing is said. What is not piped is not captured. Of a pipeline it is the
+ * last stage's.
+ *
+ * A Sink runs beside the command, with back-pressure. One that is done closes the pipe, as `head` does; one that fails ends
+ * the job, and `exit` and every runner fail with its error. Two Sinks take the same output with `Sink.zip`.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Sink } from "effect"
+ *
+ * const size = Sink.foldLeft(0, (n: number, bytes: Uint8Array) => n + bytes.length)
+ * const log = Sink.forEach((bytes: Uint8Array) => Effect.log(bytes.length))
+ *
+ * Command.make("make").pipe(Command.stdout(Sink.zip(size, log, { concurrent: true })), Command.run)
  *
  * @since 0.1.0
  * @category combinators
  */
 export const stdout: {
-  (stdout: Stdout): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, stdout: Stdout): Command<E, R>
-} = setter((old, value) => ({ ...old, stdout: value }))
+  <E = never, R = never>(stdout: Stdout<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
+  <E0, R0, E = never, R = never>(self: Command<E0, R0>, stdout: Stdout<E, R>): Command<E | E0, R | R0>
+} = dual(
+  2,
+  <E0, R0, E, R>(self: Command<E0, R0>, output: Stdout<E, R>): Command<E | E0, R | R0> =>
+    internal.map<E | E0, R | R0>(self, (old) => spec.setStdout(old, output))
+)
 
 /**
- * Where the child's stderr goes; a pipe when nothing is said.
+ * Where the child's stderr goes; a pipe when nothing is said. Of a pipeline it is that of every stage that does not pipe
+ * its stderr on.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const stderr: {
-  (stderr: Stderr): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, stderr: Stderr): Command<E, R>
-} = setter((old, value) => ({ ...old, stderr: value }))
+  <E = never, R = never>(stderr: Stderr<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
+  <E0, R0, E = never, R = never>(self: Command<E0, R0>, stderr: Stderr<E, R>): Command<E | E0, R | R0>
+} = dual(
+  2,
+  <E0, R0, E, R>(self: Command<E0, R0>, output: Stderr<E, R>): Command<E | E0, R | R0> =>
+    internal.map<E | E0, R | R0>(self, (old) => spec.setStderr(old, output))
+)
+
+/**
+ * What a descriptor of the child from 3 on is: a Stream that the child reads, a Sink for what it writes, a file, or
+ * `/dev/null`. The child has no others than these and 0 to 2. Streams and Sinks are treated as those of `stdin` and `stdout`.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Stream } from "effect"
+ *
+ * // => "s3cret\n", and no other process can see it
+ * Command.make("cat", "/dev/fd/3").pipe(Command.fd(3, Stream.make("s3cret\n")), Command.string)
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fd: {
+  <E = never, R = never>(
+    fd: number,
+    to: Descriptor<E, R>
+  ): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
+  <E0, R0, E = never, R = never>(self: Command<E0, R0>, fd: number, to: Descriptor<E, R>): Command<E | E0, R | R0>
+} = dual(
+  3,
+  <E0, R0, E, R>(self: Command<E0, R0>, fd: number, to: Descriptor<E, R>): Command<E | E0, R | R0> =>
+    internal.map<E | E0, R | R0>(self, (old) => spec.setDescriptor(old, fd, to))
+)
+
+/**
+ * What `fd` takes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Descriptor<E = never, R = never> =
+  | "ignore"
+  | Stdio.File
+  | Stream.Stream<Uint8Array | string, E, R>
+  | Sink.Sink<unknown, Uint8Array, unknown, E, R>
+
+/**
+ * A pipeline: what the command writes is the stdin of the next one, through a pipe of the kernel. Its stages are one job in
+ * one process group, and each keeps what it was given: environment, directory, user, limits, redirections. `from` says
+ * what is piped on: `stdout` when nothing is said, `stderr` (the stdout then goes where that of the pipeline goes), or `all`,
+ * both in the order in which they are written. A stage's own redirection wins over the pipe, as in a shell.
+ *
+ * A combinator applied to a pipeline applies to every stage; `stdin` and `feed` to the first, `stdout` to the last, `stderr`
+ * to those that do not pipe theirs on. `timeout`, `gracePeriod`, `killSignal`, `maxOutput` and `label` are the whole job's: those
+ * of the left-most stage that has one.
+ *
+ * A pipeline fails when any stage does (pipefail), and the error is that of the last one that did. A stage that dies of SIGPIPE
+ * because its reader ended first has not failed.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const top = Command.make("cut", "-d:", "-f7", "/etc/passwd").pipe(
+ *   Command.pipeTo(Command.make("sort")),
+ *   Command.pipeTo(Command.make("uniq", "-c")),
+ *   Command.lines
+ * )
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const pipeTo: {
+  <E, R>(
+    next: Command<E, R>,
+    options?: { readonly from?: "stdout" | "stderr" | "all" }
+  ): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
+  <E0, R0, E, R>(
+    self: Command<E0, R0>,
+    next: Command<E, R>,
+    options?: { readonly from?: "stdout" | "stderr" | "all" }
+  ): Command<E | E0, R | R0>
+} = dual(
+  (args) => isCommand(args[0]) && isCommand(args[1]),
+  <E0, R0, E, R>(
+    self: Command<E0, R0>,
+    next: Command<E, R>,
+    options?: { readonly from?: "stdout" | "stderr" | "all" }
+  ): Command<E | E0, R | R0> =>
+    internal.map<E | E0, R | R0>(self, (old) => spec.pipe(old, internal.specOf(next), options?.from ?? "stdout"))
+)
 
 /**
  * The first signal of a termination; `SIGTERM` when nothing is said.
@@ -462,7 +567,7 @@ export const user: {
 export const argv0: {
   (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, name: string): Command<E, R>
-} = setter((old, name) => ({ ...old, argv0: name }))
+} = setter((old, name) => spec.each(old, (stage) => ({ ...stage, argv0: name })))
 
 /**
  * A name for the job in logs.
@@ -473,4 +578,4 @@ export const argv0: {
 export const label: {
   (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, name: string): Command<E, R>
-} = setter((old, name) => ({ ...old, label: name }))
+} = setter((old, name) => ({ ...old, settings: { ...old.settings, label: name } }))

@@ -193,14 +193,14 @@ export class StdinError extends Data.TaggedError("StdinError")<{
 }
 
 /**
- * Reading stdout or stderr failed. The reasons are those of `StdinError`.
+ * Reading what a command writes failed. The reasons are those of `StdinError`.
  *
  * @since 0.1.0
  * @category errors
  */
 export class OutputError extends Data.TaggedError("OutputError")<{
   readonly command: string
-  readonly stream: "stdout" | "stderr"
+  readonly stream: "stdout" | "stderr" | `descriptor ${number}`
   readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
   readonly errno: string | undefined
 }> {

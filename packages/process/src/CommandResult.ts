@@ -51,21 +51,53 @@ export interface CommandResult {
   readonly leaked: ReadonlyArray<ProcessInfo>
 }
 
-/** @internal */
-export const make = (
-  fields: Omit<CommandResult, "stdoutText" | "stderrText"> & { readonly tails: () => Tails }
-): CommandResult => {
-  const { stderr, stdout, tails, ...shown } = fields
-  const toJSON = () => {
-    const { stderr: stderrTail, stdout: stdoutTail } = tails()
-    return { _id: "CommandResult", ...shown, stdoutTail, stderrTail }
-  }
-  return Object.defineProperties({ ...shown } as CommandResult, {
-    stdout: { value: stdout },
-    stderr: { value: stderr },
-    stdoutText: { get: () => decode(stdout) },
-    stderrText: { get: () => decode(stderr) },
-    toJSON: { value: toJSON },
-    [NodeInspectSymbol]: { value: toJSON }
-  })
+interface Fields extends Omit<CommandResult, "stdoutText" | "stderrText"> {
+  readonly tails: () => Tails
 }
+
+/** The outputs are properties of the class, so that printing or comparing a result does not go through all of them. */
+class Result implements CommandResult {
+  readonly exit: ExitStatus
+  readonly stages: ReadonlyArray<StageResult>
+  readonly duration: Duration.Duration
+  readonly usage: ResourceUsage
+  readonly leaked: ReadonlyArray<ProcessInfo>
+  readonly #fields: Fields
+
+  constructor(fields: Fields) {
+    this.exit = fields.exit
+    this.stages = fields.stages
+    this.duration = fields.duration
+    this.usage = fields.usage
+    this.leaked = fields.leaked
+    this.#fields = fields
+  }
+
+  get stdout() {
+    return this.#fields.stdout
+  }
+
+  get stderr() {
+    return this.#fields.stderr
+  }
+
+  get stdoutText() {
+    return decode(this.stdout)
+  }
+
+  get stderrText() {
+    return decode(this.stderr)
+  }
+
+  toJSON() {
+    const { stderr, stdout } = this.#fields.tails()
+    return { _id: "CommandResult", ...this, stdoutTail: stdout, stderrTail: stderr }
+  }
+
+  [NodeInspectSymbol]() {
+    return this.toJSON()
+  }
+}
+
+/** @internal */
+export const make = (fields: Fields): CommandResult => new Result(fields)

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { Command } from "./Command.ts"
 import {
@@ -27,9 +28,10 @@ import {
 } from "./CommandError.ts"
 import type { CommandResult } from "./CommandResult.ts"
 import type { ExitStatus } from "./ExitStatus.ts"
-import { name } from "./internal/command.ts"
+import { map, name } from "./internal/command.ts"
 import * as internal from "./internal/runner.ts"
-import { show } from "./internal/spec.ts"
+import * as streaming from "./internal/streaming.ts"
+import { setStdin, show } from "./internal/spec.ts"
 import { decode, isEncoding, lines as splitLines } from "./internal/text.ts"
 import type { Process } from "./Process.ts"
 import { ProcessSpawner } from "./ProcessSpawner.ts"
@@ -185,7 +187,7 @@ export const json: {
  */
 export const stream = <E, R>(
   self: Command<E, R>
-): Stream.Stream<Uint8Array, CommandError | E, ProcessSpawner | R> => internal.stream(self, (bytes) => bytes)
+): Stream.Stream<Uint8Array, CommandError | E, ProcessSpawner | R> => streaming.stream(self, (bytes) => bytes)
 
 /**
  * The lines of stdout as they come; see `lines` and `stream`.
@@ -204,7 +206,59 @@ export const stream = <E, R>(
  */
 export const streamLines = <E, R>(
   self: Command<E, R>
-): Stream.Stream<string, CommandError | E, ProcessSpawner | R> => internal.stream(self, internal.toLines)
+): Stream.Stream<string, CommandError | E, ProcessSpawner | R> => streaming.stream(self, streaming.toLines)
+
+/**
+ * A command as an operator on a Stream, which becomes its stdin; what comes back is its stdout. There is back-pressure both
+ * ways. An input that fails ends the job, and the result fails with its error; a command that fails ends the input.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Stream.make("b\n", "a\n").pipe(
+ *   Stream.encodeText,
+ *   Command.through(Command.make("sort")),
+ *   Stream.decodeText(),
+ *   Stream.mkString
+ * )
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => "a\nb\n"
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const through = <E2, R2>(
+  self: Command<E2, R2>
+): <E, R>(
+  input: Stream.Stream<Uint8Array, E, R>
+) => Stream.Stream<Uint8Array, E | E2 | CommandError, R | R2 | ProcessSpawner> =>
+<E, R>(input: Stream.Stream<Uint8Array, E, R>) => stream(map<E | E2, R | R2>(self, (spec) => setStdin(spec, input)))
+
+/**
+ * A command as a Sink: what the Sink is given is its stdin. It is done when the command has ended, early when the command
+ * stops reading, and fails when the status is not accepted. Both outputs are captured, up to `Command.maxOutput`.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Stream.make("one\n", "two\n").pipe(
+ *   Stream.encodeText,
+ *   Stream.run(Command.sink(Command.make("wc", "-l"))),
+ *   Effect.map((result) => Number(result.stdoutText))
+ * )
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => 2
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const sink = <E, R>(
+  self: Command<E, R>
+): Sink.Sink<CommandResult, Uint8Array, never, CommandError | E, ProcessSpawner | R> => streaming.sink(self)
 
 /**
  * What happens to a command, in order of arrival: it started, it wrote a line, it ended.
@@ -230,4 +284,4 @@ export const events = <E, R>(
   CommandEvent,
   SpawnError | SpawnServerLost | TimedOut | StdinError | OutputError | E,
   ProcessSpawner | R
-> => internal.events(self)
+> => streaming.events(self)

@@ -10,7 +10,7 @@ import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import type * as Exit from "effect/Exit"
 import type { SpawnServerLost } from "./CommandError.ts"
 import type { ExitStatus } from "./ExitStatus.ts"
 import type { ProcessInfo, ResourceUsage } from "./ProcessInfo.ts"
@@ -54,6 +54,8 @@ export class SpawnFailure extends Data.TaggedError("SpawnFailure")<{
   readonly errno: string | undefined
   readonly path: string | undefined
   readonly detail: string
+  /** Which command of the pipeline, counted from 0; the first one when nothing is said. */
+  readonly index?: number
 }> {}
 
 /**
@@ -81,14 +83,19 @@ export class SignalFailure
  * @category models
  */
 export interface OutputPipe {
-  /** The next bytes, or `None` at the end. Interruption loses nothing. */
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, PipeFailure>
+  /** Takes the next bytes: `undefined` when there are none yet, `null` at the end. */
+  readonly poll: () => Uint8Array | PipeFailure | null | undefined
+  /**
+   * Has one function called whenever `poll` may have something new to say since it was last called, at once where it has
+   * already. It takes the place of an earlier one.
+   */
+  readonly listen: (listener: (() => void) | undefined) => void
   /** Whether bytes wait that nobody has read. */
-  readonly holdsData: Effect.Effect<boolean>
-  /** Takes into memory what the pipe holds now, frees the descriptor, and lets `read` end after that. */
-  readonly cut: Effect.Effect<void>
+  readonly holdsData: () => boolean
+  /** Takes into memory what the pipe holds now, frees the descriptor, and lets `poll` end after that. */
+  readonly cut: () => void
   /** Frees the descriptor; what was not read is dropped. */
-  readonly close: Effect.Effect<void>
+  readonly close: () => void
 }
 
 /**
@@ -101,16 +108,37 @@ export interface InputPipe {
   /** Completes when the kernel took the bytes; false when nobody reads any more (EPIPE), which is no failure. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<boolean, PipeFailure>
   /** Frees the descriptor: the child reads the end of file. */
-  readonly close: Effect.Effect<void>
+  readonly close: () => void
 }
 
 /**
- * What becomes of a descriptor 0 to 2 in the child.
+ * What becomes of a descriptor in the child:
+ *
+ * - `inherit`: the owner's own descriptor of that number, 0 to 2
+ * - `null`: `/dev/null`
+ * - `file`: opened by the engine, created with the umask (open(2)); a relative path is below the owner's directory
+ * - `pipe`: an end of one of the request's pipes, by its index
+ * - `descriptor`: what descriptor `of` is when all others are in place, as `2>&1` says
  *
  * @since 0.1.0
  * @category models
  */
-export type StdioRequest = "pipe" | "inherit" | "ignore"
+export type Redirect =
+  | { readonly fd: number; readonly to: "inherit" }
+  | { readonly fd: number; readonly to: "null" }
+  | { readonly fd: number; readonly to: "file"; readonly path: string; readonly mode: "read" | "write" | "append" }
+  | { readonly fd: number; readonly to: "pipe"; readonly pipe: number; readonly end: "read" | "write" }
+  | { readonly fd: number; readonly to: "descriptor"; readonly of: number }
+
+/**
+ * A pipe of the job: the owner holds one end, or none when it joins two stages.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PipeRequest {
+  readonly owner: "reads" | "writes" | "none"
+}
 
 /**
  * Resource limits, each the soft and the hard one. `cpu` in seconds; `addressSpace`, `fileSize` and `core` in bytes.
@@ -152,9 +180,8 @@ export interface StageRequest {
   readonly argv0: string | undefined
   readonly env: Readonly<Record<string, string>>
   readonly workingDirectory: string | undefined
-  readonly stdin: StdioRequest
-  readonly stdout: StdioRequest
-  readonly stderr: StdioRequest
+  /** One for each of the descriptors 0 to 2, and for more that the child is to have. */
+  readonly redirects: ReadonlyArray<Redirect>
   readonly limits: Limits | undefined
   readonly nice: number | undefined
   readonly umask: number | undefined
@@ -162,7 +189,7 @@ export interface StageRequest {
 }
 
 /**
- * One job to start. `killSignal` and `gracePeriod` are what the engine needs when the owner dies, `timeout` when it
+ * One job to start: the stages of a pipeline, all in one process group. `killSignal` and `gracePeriod` are what the engine needs when the owner dies, `timeout` when it
  * enforces deadlines by itself.
  *
  * @since 0.1.0
@@ -170,6 +197,7 @@ export interface StageRequest {
  */
 export interface SpawnRequest {
   readonly stages: readonly [StageRequest, ...ReadonlyArray<StageRequest>]
+  readonly pipes: ReadonlyArray<PipeRequest>
   readonly killSignal: Signal
   readonly gracePeriod: Duration.Duration
   readonly timeout: Duration.Duration | undefined
@@ -185,6 +213,23 @@ export interface StageExit {
   readonly pid: number
   readonly exit: ExitStatus
   readonly usage: ResourceUsage
+  /** Counts up in the order in which the stages of a job exited; equal where the engine could not tell. */
+  readonly order: number
+}
+
+/**
+ * What happens to a job. Functions, because a short job is over before a fiber that waits for it has been started.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JobObserver {
+  /** Every stage has exited. */
+  readonly exited: (exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost>) => void
+  /** Nothing that this engine reaches is left, not even a zombie of ours. Never before `exited`. */
+  readonly emptied: (empty: Exit.Exit<void, SpawnServerLost>) => void
+  /** The engine itself has found the deadline passed; never where `guarantees.deadline` is `event-loop`. */
+  readonly deadlinePassed: () => void
 }
 
 /**
@@ -196,13 +241,12 @@ export interface StageExit {
 export interface EngineJob {
   readonly pid: number
   readonly processGroupId: number
-  readonly stdin: Option.Option<InputPipe>
-  readonly stdout: Option.Option<OutputPipe>
-  readonly stderr: Option.Option<OutputPipe>
-  /** Every stage has exited. */
-  readonly exits: Effect.Effect<ReadonlyArray<StageExit>, SpawnServerLost>
-  /** Nothing that this engine reaches is left, not even a zombie of ours. Never before `exits`. */
-  readonly empty: Effect.Effect<void, SpawnServerLost>
+  /** The owner's end of a pipe that the owner writes, by its index in the request; once. */
+  readonly input: (pipe: number) => InputPipe
+  /** The owner's end of a pipe that the owner reads, by its index in the request; once. */
+  readonly output: (pipe: number) => OutputPipe
+  /** Tells one observer of what happens, and at once of what has happened already. */
+  readonly observe: (observer: JobObserver) => void
   /** Sends a signal to the group or the leader alone. */
   readonly signal: (signal: Signal, to: "group" | "leader") => Effect.Effect<void, SignalFailure | SpawnServerLost>
   /**
@@ -217,8 +261,6 @@ export interface EngineJob {
   /** What the engine reaches and is not gone, the leader too. */
   readonly survivors: Effect.Effect<ReadonlyArray<{ readonly pid: number; readonly state: string }>>
   readonly usage: Effect.Effect<ResourceUsage>
-  /** Completes when the engine itself has found the deadline passed; never where `guarantees.deadline` is `event-loop`. */
-  readonly deadlineExpired: Effect.Effect<void>
   /** Moves the engine's own deadline. */
   readonly extendDeadline: (by: Duration.Duration) => Effect.Effect<void, SpawnServerLost>
 }

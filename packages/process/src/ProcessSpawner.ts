@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Command } from "./Command.ts"
 import type { SpawnError, SpawnServerLost } from "./CommandError.ts"
 import type { Engine, Guarantees } from "./Engine.ts"
-import * as job from "./internal/job.ts"
+import { register, spawn } from "./internal/spawn.ts"
 import type { Process } from "./Process.ts"
 
 /**
@@ -38,9 +38,10 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
  * @since 0.1.0
  * @category constructors
  */
-export const fromEngine = (engine: Engine): Context.Tag.Service<ProcessSpawner> => ({
-  spawn: (command) => job.spawn(engine, command),
-  connect: engine.connect,
-  clock: engine.clock,
-  guarantees: engine.guarantees
-})
+export const fromEngine = (engine: Engine): Context.Tag.Service<ProcessSpawner> =>
+  register({
+    spawn: (command) => spawn(engine, command),
+    connect: engine.connect,
+    clock: engine.clock,
+    guarantees: engine.guarantees
+  }, engine)

@@ -123,7 +123,7 @@ describe("what reaches the engine", () => {
       const [stage] = engine.job.request.stages
       assert.deepStrictEqual(stage.args, ["s"])
       assert.deepStrictEqual(stage.env, { PATH: "/bin", TOKEN: "t", LANG: "C" })
-      assert.deepStrictEqual([stage.workingDirectory, stage.nice, stage.stdin], ["/tmp", 5, "pipe"])
+      assert.deepStrictEqual([stage.workingDirectory, stage.nice, stage.redirects[0]?.to], ["/tmp", 5, "pipe"])
       assert.deepStrictEqual(stage.limits, { cpu: 1, core: 0 })
       yield* engine.provide(Command.start(Command.env(a, { B: "1" }, { extendEnv: false })))
       assert.deepStrictEqual(engine.jobs[1]?.request.stages[0].env, { B: "1" })

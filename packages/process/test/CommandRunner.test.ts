@@ -29,7 +29,7 @@ describe("run", () => {
       assert.deepStrictEqual(result.exit, ExitStatus.exited(0))
       assert.deepStrictEqual(result.leaked, [])
       assert.strictEqual(result.stages[0]?.stderrTail, "err\n")
-      assert.strictEqual(engine.job.request.stages[0].stdin, "ignore")
+      assert.strictEqual(engine.job.request.stages[0].redirects[0]?.to, "null")
       assert.deepStrictEqual(engine.actions, ["0 exit exit code 0"])
     }))
 

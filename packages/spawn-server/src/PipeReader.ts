@@ -108,6 +108,11 @@ export class PipeReader {
     return this.#state === "ended" && this.#taken.length === 0
   }
 
+  /** Whether `take` or `hasEnded` has something to say at once. Nothing is read before the first `take`. */
+  get hasNews(): boolean {
+    return this.#taken.length > 0 || this.#state === "ended"
+  }
+
   /** Why it ended, if not by the end of the file. */
   get error(): NodeJS.ErrnoException | undefined {
     return this.#error

@@ -1,17 +1,23 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import { EngineUnavailable } from "effect-process"
 import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest, type StageRequest } from "effect-process/Engine"
-import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import type { Stream } from "node:stream"
 import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
+import { start as startStage, unsupported } from "./childProcessStage.ts"
 import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
-import { errnoOf, failure, isExhaustion } from "./errno.ts"
+import { atStage, errnoOf, failure, isExhaustion } from "./errno.ts"
+import * as kernelPipes from "./kernelPipes.ts"
+import type { KernelPipe } from "./kernelPipes.ts"
+import { SocketInput, SocketOutput } from "./pipes.ts"
 import { preflight } from "./preflight.ts"
 import { ownerMark } from "./processTable.ts"
 import { Watchdog } from "./watchdog.ts"
@@ -19,68 +25,27 @@ import { Watchdog } from "./watchdog.ts"
 /** The variable by which a later owner, and the watchdog, know whose a process is. */
 const markName = "EFFECT_PROCESS_OWNER"
 
-const unsupported = (what: string, remedy: string): SpawnFailure =>
-  new SpawnFailure({
-    reason: "Unsupported",
-    stage: "validate",
-    errno: undefined,
-    path: undefined,
-    detail: `${what} is not supported by the engine on node:child_process; ${remedy}`
-  })
-
 /** Refused rather than left out: a limit that silently does not hold is worse than none. */
-const checkSupported = (request: SpawnRequest): StageRequest => {
-  const [stage, ...more] = request.stages
-  if (more.length > 0) throw unsupported("a pipeline", "run it in Command.shell")
+const checkSupported = (stage: StageRequest): void => {
   if (stage.limits !== undefined) throw unsupported("Command.limits", "use ulimit in Command.shell")
   if (stage.nice !== undefined) throw unsupported("Command.nice", "run nice(1)")
   if (stage.umask !== undefined) throw unsupported("Command.umask", "use umask in Command.shell")
   if ((stage.user?.groups?.length ?? 0) > 0) throw unsupported("Command.user with groups", "run setpriv(1)")
-  return stage
 }
 
-const options = (stage: StageRequest, mark: string): SpawnOptions => ({
-  detached: true,
-  cwd: stage.workingDirectory,
-  env: mark === "" ? stage.env : { ...stage.env, [markName]: mark },
-  ...(stage.user === undefined ? {} : { uid: stage.user.uid, gid: stage.user.gid })
-})
-
-/** A child, its stdio and, where it starts through the shield, the stream that tells how its exec went. */
-interface Started {
-  readonly child: ChildProcess
-  readonly stdio: childProcessJob.Stdio
-  readonly status: Stream | undefined
-}
-
-const spawnStage = (file: string, stage: StageRequest, mark: string, shield: Shield | undefined): Started => {
-  const { stderr, stdin, stdout } = stage
-  if (shield === undefined) {
-    const stdio = [stdin, stdout, stderr]
-    const child = spawn(file, stage.args, { ...options(stage, mark), stdio, argv0: stage.argv0 ?? stage.file })
-    return { child, stdio: [child.stdio?.[0], child.stdio?.[1], child.stdio?.[2]], status: undefined }
-  }
-  const stdio = [stdin, stdout, "ignore", "pipe", stderr === "inherit" ? 2 : stderr] as const
-  const child = spawn(shield.command, shield.args(file, stage), { ...options(stage, mark), stdio: [...stdio] })
-  return {
-    child,
-    stdio: [child.stdio?.[0], child.stdio?.[1], child.stdio?.[4]],
-    status: child.stdio?.[3] ?? undefined
-  }
-}
-
-/** What the status stream says: nothing when the exec succeeded and closed it, else an errno. */
-const statusOf = (stream: Stream): Effect.Effect<string> =>
-  Effect.async((resume) => {
-    let text = ""
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString("latin1")
-    })
-    stream.on("error", () => {
-      // The stream closes.
-    })
-    stream.once("close", () => resume(Effect.succeed(text)))
+/** What the status stream says: nothing when the exec succeeded and closed it, else an errno. Listens from now on. */
+const statusOf = (stream: Stream): Effect.Effect<string> => {
+  const status = Deferred.unsafeMake<string>(FiberId.none)
+  let text = ""
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString("latin1")
   })
+  stream.on("error", () => {
+    // The stream closes.
+  })
+  stream.once("close", () => Deferred.unsafeDone(status, Effect.succeed(text)))
+  return Deferred.await(status)
+}
 
 /** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
 const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
@@ -99,34 +64,109 @@ const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure
   return failure(errno, "exec", file)
 }
 
+/** A spawn of all stages in one turn, so that nothing reads the pipes between them before they are handed on. */
+class Launch {
+  readonly inputs = new Map<number, SocketInput>()
+  readonly outputs = new Map<number, SocketOutput>()
+  private readonly links: ReadonlyMap<number, KernelPipe>
+  readonly started: Array<childProcessJob.Running> = []
+  private readonly statuses: Array<Effect.Effect<void, SpawnFailure>> = []
+  private readonly request: SpawnRequest
+  private readonly watchdog: Watchdog
+  private readonly mark: string
+  private readonly shield: Shield | undefined
+
+  constructor(
+    request: SpawnRequest,
+    links: ReadonlyArray<KernelPipe>,
+    watchdog: Watchdog,
+    mark: string,
+    shield: Shield | undefined
+  ) {
+    this.links = new Map(linksOf(request).map((pipe, i) => [pipe, links[i] as KernelPipe]))
+    this.request = request
+    this.watchdog = watchdog
+    this.mark = mark
+    this.shield = shield
+  }
+
+  /** What is to be awaited before the spawn can be said to have succeeded. */
+  get execs(): Effect.Effect<void, SpawnFailure> {
+    return Effect.forEach(this.statuses, (status) => status, { discard: true })
+  }
+
+  /** The failure of this stage, if it can be told now or by its child. */
+  stage(stage: StageRequest, index: number): Effect.Effect<never, SpawnFailure> | undefined {
+    const { killSignal, gracePeriod, pipes } = this.request
+    let file = stage.file
+    try {
+      checkSupported(stage)
+      file = preflight(stage)
+      this.watchdog.announce(killSignal, Duration.toMillis(gracePeriod))
+      const env = this.mark === "" ? stage.env : { ...stage.env, [markName]: this.mark }
+      const { child, ends, status } = startStage(file, stage, env, this.links, this.shield)
+      for (const [pipe, end] of ends) {
+        if (pipes[pipe]?.owner === "reads") this.outputs.set(pipe, new SocketOutput(end))
+        else this.inputs.set(pipe, new SocketInput(end))
+      }
+      const pid = child.pid
+      if (pid === undefined) return failureOf(child, file, stage)
+      this.watchdog.register(pid)
+      child.on("error", () => {
+        // Of a child that runs, Node reports failed kills by it, and we send our signals ourselves.
+      })
+      this.started.push({ child, pid, onEmpty: () => this.watchdog.forget(pid) })
+      if (status !== undefined) {
+        const exec = Effect.flatMap(
+          statusOf(status),
+          (errno) => errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(errno), "exec", file), index))
+        )
+        this.statuses.push(exec)
+      }
+      return undefined
+    } catch (error) {
+      return Effect.fail(failed(error, file, stage))
+    }
+  }
+
+  /** Of a job that did not come to be. */
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    for (const { close } of [...this.inputs.values(), ...this.outputs.values()]) close()
+  })
+}
+
+const linksOf = ({ pipes }: SpawnRequest): ReadonlyArray<number> =>
+  pipes.flatMap(({ owner }, pipe) => owner === "none" ? [pipe] : [])
+
+const emptied = (job: EngineJob): Effect.Effect<void> =>
+  Effect.async((resume) =>
+    job.observe({ exited: () => undefined, emptied: () => resume(Effect.void), deadlinePassed: () => undefined })
+  )
+
 const start = (
   request: SpawnRequest,
   watchdog: Watchdog,
   mark: string,
   shield: Shield | undefined
 ): Effect.Effect<EngineJob, SpawnFailure> =>
-  Effect.suspend(() => {
-    let file = request.stages[0].file
-    try {
-      const stage = checkSupported(request)
-      file = preflight(stage)
-      watchdog.announce(request.killSignal, Duration.toMillis(request.gracePeriod))
-      const { child, status, stdio } = spawnStage(file, stage, mark, shield)
-      const pid = child.pid
-      if (pid === undefined) return failureOf(child, file, stage)
-      watchdog.register(pid)
-      child.on("error", () => {
-        // Of a child that runs, Node reports failed kills by it, and we send our signals ourselves.
-      })
-      const job = childProcessJob.make(child, pid, stdio, () => watchdog.forget(pid))
-      if (status === undefined) return Effect.succeed(job)
-      return Effect.flatMap(statusOf(status), (errno) =>
-        errno === ""
-          ? Effect.succeed(job)
-          : Effect.zipRight(Effect.ignore(job.empty), Effect.fail(failure(errnoName(errno), "exec", file))))
-    } catch (error) {
-      return Effect.fail(failed(error, file, request.stages[0]))
+  Effect.flatMap(kernelPipes.make(linksOf(request).length), (links) => {
+    const launch = new Launch(request, links, watchdog, mark, shield)
+    let failed: Effect.Effect<never, SpawnFailure> | undefined
+    for (const [index, stage] of request.stages.entries()) {
+      failed = launch.stage(stage, index)?.pipe(Effect.mapError((failure) => atStage(failure, index)))
+      if (failed !== undefined) break
     }
+    // Our copies would keep their readers waiting.
+    kernelPipes.close(links)
+    const [first, ...rest] = launch.started
+    if (first === undefined) return failed ?? Effect.die(new Error("a request without stages"))
+    const job = childProcessJob.make([first, ...rest], launch)
+    return Effect.catchAll(Effect.as(failed ?? launch.execs, job), (failure) =>
+      job.kill.pipe(
+        Effect.zipRight(emptied(job)),
+        Effect.zipRight(launch.close),
+        Effect.zipRight(Effect.fail(failure))
+      ))
   })
 
 /** What the layer can be told. */

@@ -1,91 +1,141 @@
-/** One job on `node:child_process`. */
-import * as Deferred from "effect/Deferred"
+/** One job on `node:child_process`: the children of a pipeline, each in a session and process group of its own. */
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import type { ProcessInfo, ResourceUsage } from "effect-process"
-import { type EngineJob, SignalFailure, type StageExit } from "effect-process/Engine"
+import { type EngineJob, type JobObserver, SignalFailure, type StageExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
-import { noUsage } from "effect-process/ProcessInfo"
+import { combineUsage, noUsage } from "effect-process/ProcessInfo"
 import { isSignal, type Signal } from "effect-process/Signal"
 import type { ChildProcess } from "node:child_process"
-import { Socket } from "node:net"
 import { GroupWatch, sendTo } from "./groupWatch.ts"
-import { SocketInput, SocketOutput } from "./pipes.ts"
+import type { SocketInput, SocketOutput } from "./pipes.ts"
 import * as processTable from "./processTable.ts"
 
 /** Node's types leave out some signals that its tables have; what it does not know it refuses, and that is answered. */
 const nodeSignal = (signal: Signal): NodeJS.Signals => signal as NodeJS.Signals
 
-const isSocket = (stream: unknown): stream is Socket => stream instanceof Socket
+/** Exits that are found in one turn of the event loop: which of them was first cannot be told. */
+let turn = 0
+let turning = false
 
-/** The owner's ends of descriptors 0 to 2, where these are pipes. */
-export type Stdio = readonly [stdin: unknown, stdout: unknown, stderr: unknown]
+const thisTurn = (): number => {
+  if (!turning) {
+    turning = true
+    setImmediate(() => {
+      turning = false
+      turn++
+    })
+  }
+  return turn
+}
 
-/** `onEmpty` is called once, when the last member of the group is gone. */
-export const make = (
-  child: ChildProcess,
-  pid: number,
-  [stdin, stdout, stderr]: Stdio,
-  onEmpty: () => void
-): EngineJob => {
-  const exits = Deferred.unsafeMake<ReadonlyArray<StageExit>>(FiberId.none)
-  const empty = Deferred.unsafeMake<void>(FiberId.none)
-  let usage = noUsage
-  let exit: StageExit | undefined
-  const group = new GroupWatch(pid, () => {
-    onEmpty()
-    Deferred.unsafeDone(empty, Effect.void)
-  })
-  // At the exit of a child Node closes its stdin. The group may still read there, and would take that for the end of the input.
-  child.stdin = null
-  child.once("exit", (code, signal) => {
-    // A death by a real-time signal arrives as code 0 and no signal: Node has no name for it.
-    exit = { pid, exit: isSignal(signal) ? killed(signal) : exited(code ?? 0), usage }
-    Deferred.unsafeDone(exits, Effect.succeed([exit]))
-    group.leaderHasExited()
-  })
+/** One child and its group. */
+class Member {
+  readonly pid: number
+  readonly group: GroupWatch
+  exit: StageExit | undefined
+  private seen = noUsage
+
+  constructor(child: ChildProcess, pid: number, onExit: () => void, onEmpty: () => void) {
+    this.pid = pid
+    this.group = new GroupWatch(pid, onEmpty)
+    // At the exit of a child Node closes its stdin. The group may still read there, and would take that for the end of the input.
+    child.stdin = null
+    child.once("exit", (code, signal) => {
+      // A death by a real-time signal arrives as code 0 and no signal: Node has no name for it.
+      const exit = isSignal(signal) ? killed(signal) : exited(code ?? 0)
+      this.exit = { pid, exit, usage: this.seen, order: thisTurn() }
+      onExit()
+      this.group.leaderHasExited()
+    })
+  }
 
   /** The kernel forgets it with the process, and Node does not ask: what is seen now is kept. */
-  const sample = (): ResourceUsage => usage = (exit === undefined ? processTable.usageOf(pid) : undefined) ?? usage
+  sample(): ResourceUsage {
+    this.seen = (this.exit === undefined ? processTable.usageOf(this.pid) : undefined) ?? this.seen
+    return this.seen
+  }
 
+  signalLeader(signal: Signal): string | undefined {
+    return this.exit === undefined ? sendTo(this.pid, nodeSignal(signal)) : "ESRCH"
+  }
+}
+
+/** A child that runs, and how to tell the watchdog that its group is gone. */
+export interface Running {
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly onEmpty: () => void
+}
+
+/** The owner's ends of the pipes, by their index in the request. */
+export interface Ends {
+  readonly inputs: ReadonlyMap<number, SocketInput>
+  readonly outputs: ReadonlyMap<number, SocketOutput>
+}
+
+const own = <A>(ends: ReadonlyMap<number, A>, pipe: number): A => {
+  const end = ends.get(pipe)
+  if (end === undefined) throw new Error(`pipe ${pipe} is not ours`)
+  return end
+}
+
+export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { inputs, outputs }: Ends): EngineJob => {
+  let observer: JobObserver | undefined
+  let exits: ReadonlyArray<StageExit> | undefined
+  const { pid } = running[0]
+  let leftToEmpty = running.length
+  const members: ReadonlyArray<Member> = running.map(({ child, onEmpty, pid }) =>
+    new Member(child, pid, () => {
+      const all = members.flatMap(({ exit }) => exit === undefined ? [] : [exit])
+      if (all.length < running.length) return
+      exits = all
+      observer?.exited(Exit.succeed(all))
+    }, () => {
+      onEmpty()
+      if (--leftToEmpty === 0) observer?.emptied(Exit.void)
+    })
+  )
+  const sample = () => members.map((member) => member.sample()).reduce(combineUsage, noUsage)
   return {
     pid,
     processGroupId: pid,
-    stdin: isSocket(stdin) ? Option.some(new SocketInput(stdin)) : Option.none(),
-    stdout: isSocket(stdout) ? Option.some(new SocketOutput(stdout)) : Option.none(),
-    stderr: isSocket(stderr) ? Option.some(new SocketOutput(stderr)) : Option.none(),
-    exits: Deferred.await(exits),
-    empty: Deferred.await(empty),
+    input: (pipe) => own(inputs, pipe),
+    output: (pipe) => own(outputs, pipe),
+    observe: (its) => {
+      observer = its
+      if (exits !== undefined) its.exited(Exit.succeed(exits))
+      if (leftToEmpty === 0) its.emptied(Exit.void)
+    },
     signal: (signal, to) =>
       Effect.suspend(() => {
-        const errno = to === "group"
-          ? group.send(nodeSignal(signal))
-          : exit === undefined
-          ? sendTo(pid, nodeSignal(signal))
-          : "ESRCH"
-        if (errno === undefined) return Effect.void
-        return new SignalFailure({ reason: errno === "ESRCH" ? "Gone" : "PermissionDenied" })
+        const errnos = to === "group"
+          ? members.map(({ group }) => group.send(nodeSignal(signal)))
+          : members.slice(0, 1).map((member) => member.signalLeader(signal))
+        if (errnos.includes(undefined)) return Effect.void
+        return new SignalFailure({ reason: errnos.every((errno) => errno === "ESRCH") ? "Gone" : "PermissionDenied" })
       }),
     terminate: (signal) =>
       Effect.sync(() => {
         sample()
-        group.send(nodeSignal(signal))
-        // A stopped process gets the signal when it goes on.
-        group.send("SIGCONT")
-        group.terminate()
+        for (const { group } of members) group.send(nodeSignal(signal))
+        for (const { group } of members) {
+          // A stopped process gets the signal when it goes on.
+          group.send("SIGCONT")
+          group.terminate()
+        }
       }),
-    kill: Effect.sync(() => group.kill()),
+    kill: Effect.sync(() => {
+      for (const { group } of members) group.kill()
+    }),
     descendants: Effect.sync(() =>
-      group.isEmpty
-        ? []
-        : processTable.descendantsOf(pid).map(processTable.describe).filter((info): info is ProcessInfo =>
-          info !== undefined
-        )
+      members.filter(({ group }) => !group.isEmpty).flatMap((member) => processTable.descendantsOf(member.pid))
+        .map(processTable.describe).filter((info): info is ProcessInfo => info !== undefined)
     ),
-    survivors: Effect.sync(() => processTable.membersOf(pid).map(({ pid: member, state }) => ({ pid: member, state }))),
+    survivors: Effect.sync(() =>
+      members.flatMap((member) => processTable.membersOf(member.pid)).map(({ pid, state }) => ({ pid, state }))
+    ),
     usage: Effect.sync(sample),
-    deadlineExpired: Effect.never,
     extendDeadline: () => Effect.void
   }
 }

@@ -3,7 +3,6 @@
  * starts and leaves those above 16 open to every child, where a forgotten pipe keeps its reader waiting. Node has no call to
  * mark them, so, only where there are some, children start through a line of perl(1) that does.
  */
-import type { StageRequest } from "effect-process/Engine"
 import * as fs from "node:fs"
 import * as os from "node:os"
 
@@ -28,24 +27,35 @@ export const inheritable = (): ReadonlyArray<number> => {
 }
 
 /**
- * Descriptor 3 takes the errno of an exec that fails, 4 is the stderr of the program: what perl itself may have to say (of a
- * locale, say) goes nowhere. Perl marks what it opens above descriptor 2 close-on-exec, `&=` opens what is there (perlfunc,
- * "open"; perlvar, "$^F").
+ * The first descriptor that is named takes the errno of an exec that fails, the second is the stderr of the program: what perl
+ * itself may have to say (of a locale, say) goes nowhere. Perl marks what it opens above descriptor 2 close-on-exec, `&=`
+ * opens what is there (perlfunc, "open"; perlvar, "$^F").
  */
 const script = [
-  "open(my $status, '>&=', 3) or exit 126;",
-  "open(my $err, '>&=', 4) or exit 126;",
+  "my ($s, $e) = (shift, shift);",
+  "open(my $status, '>&=', $s) or exit 126;",
+  "open(my $err, '>&=', $e) or exit 126;",
   "my @held = map { open(my $fd, '<&=', $_); $fd } split(/,/, shift);",
-  "open(STDERR, '>&', 4) or exit 126;",
+  "open(STDERR, '>&', $e) or exit 126;",
   "my $file = shift; my $name = shift;",
   "exec { $file } $name, @ARGV;",
   "syswrite($status, $! + 0); exit 127"
 ].join(" ")
 
+/** What is executed. */
+export interface Program {
+  readonly file: string
+  readonly argv0: string
+  readonly args: ReadonlyArray<string>
+}
+
 /** How to start a program so that it gets none of these descriptors. */
 export interface Shield {
   readonly command: string
-  readonly args: (file: string, stage: StageRequest) => ReadonlyArray<string>
+  readonly args: (
+    program: Program,
+    descriptors: { readonly status: number; readonly stderr: number }
+  ) => ReadonlyArray<string>
 }
 
 /** Undefined where nothing needs to be kept from children, or nothing can be. */
@@ -54,7 +64,17 @@ export const find = (descriptors: ReadonlyArray<number>): Shield | undefined => 
   if (command === undefined) return undefined
   return {
     command,
-    args: (file, stage) => ["-e", script, descriptors.join(","), file, stage.argv0 ?? stage.file, ...stage.args]
+    args: ({ args, argv0, file }, { status, stderr }) => [
+      "-e",
+      script,
+      String(status),
+      String(stderr),
+      // What the child is to have takes the place of what the owner has there.
+      descriptors.filter((fd) => fd > stderr).join(","),
+      file,
+      argv0,
+      ...args
+    ]
   }
 }
 

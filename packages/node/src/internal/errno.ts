@@ -49,6 +49,10 @@ export const failure = (errno: string, stage: SpawnStage, file: string | undefin
     }`
   })
 
+/** The failure of one command of a pipeline. */
+export const atStage = ({ detail, errno, path, reason, stage }: SpawnFailure, index: number): SpawnFailure =>
+  new SpawnFailure({ detail, errno, path, reason, stage, index })
+
 export const errnoOf = (error: unknown): string => {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
   return typeof code === "string" ? code : "EUNKNOWN"

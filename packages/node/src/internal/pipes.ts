@@ -1,7 +1,6 @@
 /** The owner's ends of a child's pipes, over the sockets that `node:child_process` makes. */
 import { takeFromKernel } from "@effect-process/spawn-server"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type InputPipe, type OutputPipe, PipeFailure } from "effect-process/Engine"
 import type { Socket } from "node:net"
 import { errnoOf } from "./errno.ts"
@@ -51,45 +50,32 @@ export class SocketOutput implements OutputPipe {
     this.wake?.()
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+  readonly poll: OutputPipe["poll"] = () => {
     const chunk: Buffer | null = this.taken.shift() ?? this.socket.read()
-    if (chunk !== null) return Effect.succeedSome(chunk)
-    if (!this.ended) return undefined
-    return this.failed === undefined ? Effect.succeedNone : Effect.fail(this.failed)
+    return chunk ?? (this.ended ? this.failed ?? null : undefined)
   }
 
-  readonly read: OutputPipe["read"] = Effect.suspend(() =>
-    this.next() ?? Effect.async((resume) => {
-      this.wake = () => {
-        const next = this.next()
-        if (next === undefined) return
-        this.wake = undefined
-        resume(next)
-      }
-      return Effect.sync(() => {
-        this.wake = undefined
-      })
-    })
-  )
+  readonly listen: OutputPipe["listen"] = (listener) => {
+    this.wake = listener
+    if (this.ended || this.holdsData()) listener?.()
+  }
 
-  readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() =>
-    this.taken.length > 0 || this.socket.readableLength > 0
-  )
+  readonly holdsData: OutputPipe["holdsData"] = () => this.taken.length > 0 || this.socket.readableLength > 0
 
-  readonly cut: OutputPipe["cut"] = Effect.sync(() => {
+  readonly cut: OutputPipe["cut"] = () => {
     if (this.ended) return
     for (let chunk = this.socket.read(); chunk !== null; chunk = this.socket.read()) this.taken.push(chunk)
     const fd = descriptorOf(this.socket)
     if (fd !== undefined) this.taken.push(...takeFromKernel(fd, cutBound))
     this.socket.destroy()
     this.finish()
-  })
+  }
 
-  readonly close: OutputPipe["close"] = Effect.sync(() => {
+  readonly close: OutputPipe["close"] = () => {
     this.taken.length = 0
     this.socket.destroy()
     this.finish()
-  })
+  }
 }
 
 export class SocketInput implements InputPipe {
@@ -112,9 +98,9 @@ export class SocketInput implements InputPipe {
       })
     })
 
-  readonly close: InputPipe["close"] = Effect.sync(() => {
+  readonly close: InputPipe["close"] = () => {
     // What was not taken by now never will be: the job has gone.
     if (this.socket.writableLength > 0) this.socket.destroy()
     else this.socket.end(() => this.socket.destroy())
-  })
+  }
 }

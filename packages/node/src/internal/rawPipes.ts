@@ -1,7 +1,5 @@
 /** The owner's ends of real pipes, which a spawn server made. */
 import type { PipeReader } from "@effect-process/spawn-server"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type OutputPipe, PipeFailure } from "effect-process/Engine"
 import { errnoOf } from "./errno.ts"
 import { goneErrnos } from "./pipes.ts"
@@ -13,39 +11,31 @@ export class RawOutput implements OutputPipe {
     this.reader = reader
   }
 
-  private next(): Effect.Effect<Option.Option<Uint8Array>, PipeFailure> | undefined {
+  poll(): ReturnType<OutputPipe["poll"]> {
     const chunk = this.reader.take()
-    if (chunk !== undefined) return Effect.succeedSome(chunk)
+    if (chunk !== undefined) return chunk
     if (!this.reader.hasEnded) return undefined
     const { error } = this.reader
     const errno = error === undefined ? undefined : errnoOf(error)
-    return errno === undefined || goneErrnos.has(errno) ? Effect.succeedNone : Effect.fail(new PipeFailure({ errno }))
+    return errno === undefined || goneErrnos.has(errno) ? null : new PipeFailure({ errno })
   }
 
-  readonly read: OutputPipe["read"] = Effect.suspend(() =>
-    this.next() ?? Effect.async((resume) => {
-      const forget = () => {
-        this.reader.onReadable = undefined
-      }
-      this.reader.onReadable = () => {
-        const next = this.next()
-        if (next === undefined) return
-        forget()
-        resume(next)
-      }
-      return Effect.sync(forget)
-    })
-  )
+  listen(listener: (() => void) | undefined): void {
+    this.reader.onReadable = listener
+    if (this.reader.hasNews) listener?.()
+  }
 
-  readonly holdsData: OutputPipe["holdsData"] = Effect.sync(() => this.reader.holdsData())
+  holdsData(): boolean {
+    return this.reader.holdsData()
+  }
 
-  readonly cut: OutputPipe["cut"] = Effect.sync(() => {
+  cut(): void {
     this.reader.cut()
     this.reader.onReadable?.()
-  })
+  }
 
-  readonly close: OutputPipe["close"] = Effect.sync(() => {
+  close(): void {
     this.reader.close()
     this.reader.onReadable?.()
-  })
+  }
 }

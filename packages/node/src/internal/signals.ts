@@ -6,12 +6,13 @@ import * as os from "node:os"
 const firstRealTime = 34
 const lastRealTime = 64
 
+const numbers = new Map<string, number>(Object.entries(os.constants.signals))
 const names = new Map<number, Signal>()
-for (const [name, number] of Object.entries(os.constants.signals)) if (isSignal(name)) names.set(number, name)
+for (const [name, number] of numbers) if (isSignal(name)) names.set(number, name)
 
 /** Undefined for what is no signal here, such as `SIGRTMIN+40`. */
 export const numberOf = (signal: Signal): number | undefined => {
-  const known = new Map<string, number>(Object.entries(os.constants.signals)).get(signal)
+  const known = numbers.get(signal)
   if (known !== undefined) return known
   const offset = Number(/[+-]\d+$/.exec(signal)?.[0] ?? 0)
   const number = (signal.startsWith("SIGRTMIN") ? firstRealTime : lastRealTime) + offset

@@ -2,12 +2,12 @@
 import {
   InvalidRequest,
   type Job,
-  type PipeRequest,
   type Redirect,
   ServerLost,
   SpawnFailure as ClientFailure,
   SpawnServer,
   type SpawnRequest as ClientRequest,
+  type StageRequest as ClientStage,
   type StartOptions,
   Unavailable
 } from "@effect-process/spawn-server"
@@ -25,11 +25,12 @@ import {
   type EngineJob,
   type Guarantees,
   type Limits,
+  type Redirect as EngineRedirect,
   SpawnFailure,
   type SpawnRequest,
   type StageRequest
 } from "effect-process/Engine"
-import { failure, isExhaustion, missingInterpreter } from "./errno.ts"
+import { atStage, failure, isExhaustion, missingInterpreter } from "./errno.ts"
 import { connect, environment } from "./owner.ts"
 import { interpreterOf } from "./preflight.ts"
 import { numberOf } from "./signals.ts"
@@ -62,67 +63,66 @@ const limitsOf = (limits: Limits) =>
     return value === undefined ? [] : [{ resource, soft: value, hard: value }]
   })
 
-interface Translated {
-  readonly request: ClientRequest
-  readonly pipes: spawnServerJob.Pipes
+const redirectOf = (redirect: EngineRedirect): Redirect => {
+  const { fd } = redirect
+  switch (redirect.to) {
+    case "inherit":
+      return { fd, kind: "inherit" }
+    case "null":
+      return { fd, kind: "null" }
+    case "file":
+      return { fd, kind: "file", path: redirect.path, mode: redirect.mode }
+    case "pipe":
+      return { fd, kind: redirect.end, pipe: redirect.pipe }
+    case "descriptor":
+      return { fd, kind: "dup", of: redirect.of }
+  }
 }
 
-const stdioNames = ["stdin", "stdout", "stderr"] as const
+const stageOf = (stage: StageRequest): ClientStage => ({
+  file: stage.file,
+  args: stage.args,
+  env: stage.env,
+  redirects: stage.redirects.map(redirectOf),
+  ...(stage.argv0 === undefined ? {} : { argv0: stage.argv0 }),
+  ...(stage.workingDirectory === undefined ? {} : { cwd: stage.workingDirectory }),
+  ...(stage.umask === undefined ? {} : { umask: stage.umask }),
+  ...(stage.nice === undefined ? {} : { nice: stage.nice }),
+  ...(stage.user === undefined ? {} : { user: stage.user }),
+  ...(stage.limits === undefined ? {} : { limits: limitsOf(stage.limits) })
+})
 
-const translate = ({ gracePeriod, killSignal, stages, timeout }: SpawnRequest): Translated => {
-  const [stage, ...more] = stages
-  if (more.length > 0) throw refused("Unsupported", "a pipeline is not supported yet; run it in Command.shell")
+const inheritsStdin = ({ stages }: SpawnRequest): boolean =>
+  stages.some(({ redirects }) => redirects.some(({ fd, to }) => fd === 0 && to === "inherit"))
+
+const translate = (request: SpawnRequest): ClientRequest => {
+  const { gracePeriod, killSignal, pipes, stages, timeout } = request
   const signal = numberOf(killSignal)
   if (signal === undefined) throw refused("InvalidArgument", `${killSignal} is no signal of this system`)
-  const requests: Array<PipeRequest> = []
-  const redirects: Array<Redirect> = []
-  const pipes: { stdin: number | undefined; stdout: number | undefined; stderr: number | undefined } = {
-    stdin: undefined,
-    stdout: undefined,
-    stderr: undefined
-  }
-  for (const [fd, name] of stdioNames.entries()) {
-    const stdio = stage[name]
-    if (stdio === "pipe") {
-      pipes[name] = requests.length
-      redirects.push({ fd, kind: fd === 0 ? "read" : "write", pipe: requests.length })
-      requests.push({ owner: fd === 0 ? "writes" : "reads" })
-    } else redirects.push({ fd, kind: stdio === "inherit" ? "inherit" : "null" })
-  }
   const deadline = timeout === undefined || !Duration.isFinite(timeout) ? undefined : Duration.toMillis(timeout)
   return {
+    stages: stages.map(stageOf),
     pipes,
-    request: {
-      stages: [{
-        file: stage.file,
-        args: stage.args,
-        env: stage.env,
-        redirects,
-        ...(stage.argv0 === undefined ? {} : { argv0: stage.argv0 }),
-        ...(stage.workingDirectory === undefined ? {} : { cwd: stage.workingDirectory }),
-        ...(stage.umask === undefined ? {} : { umask: stage.umask }),
-        ...(stage.nice === undefined ? {} : { nice: stage.nice }),
-        ...(stage.user === undefined ? {} : { user: stage.user }),
-        ...(stage.limits === undefined ? {} : { limits: limitsOf(stage.limits) })
-      }],
-      pipes: requests,
-      killSignal: signal,
-      graceMs: spawnServerJob.graceMillis(gracePeriod),
-      // The server finds out by itself whether there is a terminal.
-      foreground: stage.stdin === "inherit",
-      ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
-    }
+    killSignal: signal,
+    graceMs: spawnServerJob.graceMillis(gracePeriod),
+    // The server finds out by itself whether there is a terminal.
+    foreground: inheritsStdin(request),
+    ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
   }
 }
 
-const failed = (error: unknown, stage: StageRequest): SpawnFailure | SpawnServerLost => {
+const failed = (error: unknown, request: SpawnRequest): SpawnFailure | SpawnServerLost => {
   if (error instanceof SpawnFailure || error instanceof SpawnServerLost) return error
   if (error instanceof ServerLost) return spawnServerJob.lostOf(error, "a command that was being started")
   if (error instanceof Unavailable) return new SpawnServerLost({ lost: `a command; another one: ${error.message}` })
   // Its message quotes the value, which may be secret.
   if (error instanceof InvalidRequest) return refused("InvalidArgument", `the ${error.what} is not valid`)
   if (!(error instanceof ClientFailure)) throw error
-  const { code, exists, path, step } = error
+  const { stage: index } = error
+  return atStage(stageFailure(error, request.stages[index] ?? request.stages[0]), index)
+}
+
+const stageFailure = ({ code, exists, path, step }: ClientFailure, stage: StageRequest): SpawnFailure => {
   if (isExhaustion(code)) return failure(code, "fork", undefined)
   if (step === "chdir") return failure(code, step, stage.workingDirectory ?? path)
   if (step !== "exec") return failure(code, step, path)
@@ -246,16 +246,15 @@ const start =
   (request: SpawnRequest) =>
     Effect.tryPromise({
       try: async (): Promise<EngineJob> => {
-        const translated = translate(request)
-        const job = await servers.spawn(translated.request)
-        const inherits = request.stages[0].stdin === "inherit"
+        const job = await servers.spawn(translate(request))
+        const inherits = inheritsStdin(request)
         if (inherits && isatty(0)) followTerminal(job)
-        return spawnServerJob.make(job, translated.pipes, clock, {
+        return spawnServerJob.make(job, clock, {
           onLateFailure: late,
           onStopped: stoppedWarning(inherits, warn)
         })
       },
-      catch: (error) => failed(error, request.stages[0])
+      catch: (error) => failed(error, request)
     }).pipe(Effect.uninterruptible)
 
 /** Once in a process, however many layers there are. */

@@ -1,19 +1,11 @@
 /** One job of a spawn server. */
 import { type Job, type ProcessRow, RequestFailure, ServerLost, type StageExit } from "@effect-process/spawn-server"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-process"
-import {
-  type EngineJob,
-  type InputPipe,
-  type OutputPipe,
-  SignalFailure,
-  type StageExit as EngineExit
-} from "effect-process/Engine"
+import { type EngineJob, SignalFailure, type StageExit as EngineExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
 import { noUsage } from "effect-process/ProcessInfo"
 import { SocketInput } from "./pipes.ts"
@@ -40,11 +32,21 @@ const usageOf = (usage: StageExit["usage"]): ResourceUsage => ({
   involuntaryContextSwitches: usage.involuntarySwitches
 })
 
-const exitOf = (pid: number, { exit, usage }: StageExit): EngineExit => ({
+const exitOf = (pid: number, { exit, usage }: StageExit, order: number): EngineExit => ({
   pid,
+  order,
   exit: exit.kind === "exited" ? exited(exit.code) : killed(nameOf(exit.signal), { coreDumped: exit.coreDumped }),
   usage: usageOf(usage)
 })
+
+/** Of what never came to its exec, a shell would say 127. `order` has the stages as they exited. */
+const exitsOf = (job: Job, order: ReadonlyArray<number>): ReadonlyArray<EngineExit> =>
+  job.exits.map((exit, stage) => {
+    const pid = job.pids[stage] ?? job.pid
+    return exit === undefined
+      ? { pid, exit: exited(127), usage: noUsage, order: stage }
+      : exitOf(pid, exit, order.indexOf(stage))
+  })
 
 /** A row that is hidden from us says what the supervisor could see. */
 const describe = (row: ProcessRow): ProcessInfo | undefined => {
@@ -52,13 +54,6 @@ const describe = (row: ProcessRow): ProcessInfo | undefined => {
   return processTable.describe(row) ?? (state === "?"
     ? { pid, ppid, pgid, sid, state, rss: row.rssBytes, cpuTime: Duration.zero, startTime: 0, commandLine: row.command }
     : undefined)
-}
-
-/** Which pipe of the request is the owner's end of which descriptor. */
-export interface Pipes {
-  readonly stdin: number | undefined
-  readonly stdout: number | undefined
-  readonly stderr: number | undefined
 }
 
 /** What the engine is told of. */
@@ -69,56 +64,46 @@ export interface Events {
   readonly onStopped: (job: Job, stop: { readonly signal: number; readonly terminal: boolean }) => void
 }
 
-const output = (job: Job, pipe: number | undefined): Option.Option<OutputPipe> =>
-  pipe === undefined ? Option.none() : Option.some(new RawOutput(job.reader(pipe)))
-
-const input = (job: Job, pipe: number | undefined): Option.Option<InputPipe> =>
-  pipe === undefined ? Option.none() : Option.some(new SocketInput(job.writable(pipe)))
-
-export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events): EngineJob => {
+export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob => {
   const { pid } = job
-  const exits = Deferred.unsafeMake<ReadonlyArray<EngineExit>, SpawnServerLost>(FiberId.none)
-  const empty = Deferred.unsafeMake<void, SpawnServerLost>(FiberId.none)
-  const deadlineExpired = Deferred.unsafeMake<void>(FiberId.none)
   let unkillable: ReadonlyArray<ProcessRow> | undefined
   const lost = (failure: ServerLost) => lostOf(failure, `process ${pid}`)
 
-  const finishExits = () => {
-    Deferred.unsafeDone(
-      exits,
-      Effect.succeed(
-        job.exits.map((exit, stage) =>
-          exit === undefined ? { pid, exit: exited(127), usage: noUsage } : exitOf(job.pids[stage] ?? pid, exit)
-        )
-      )
-    )
-  }
-
-  job.listen((event) => {
-    switch (event.type) {
-      case "exit":
-        if (job.hasExited) finishExits()
-        return
-      case "failed":
-        // As a shell reports what it could not run: the spawn has long been answered.
-        events.onLateFailure(event.failure.message)
-        return finishExits()
-      case "deadline":
-        return Deferred.unsafeDone(deadlineExpired, Effect.void)
-      case "stopped":
-        return events.onStopped(job, event)
-      case "lost":
-        return Deferred.unsafeDone(exits, Effect.fail(lost(event.failure)))
-      case "unkillable":
-        unkillable = event.processes
-        // Nobody is left who could tell when they end.
-        if (job.lost !== undefined) Deferred.unsafeDone(empty, Effect.fail(lost(job.lost)))
-        return
-      case "empty":
-        finishExits()
-        return Deferred.unsafeDone(empty, Effect.void)
+  const observe: EngineJob["observe"] = (observer) => {
+    const order: Array<number> = []
+    let told = false
+    const tell = (exits: Exit.Exit<ReadonlyArray<EngineExit>, SpawnServerLost>) => {
+      if (!told) observer.exited(exits)
+      told = true
     }
-  })
+    const tellExits = () => tell(Exit.succeed(exitsOf(job, order)))
+    job.listen((event) => {
+      switch (event.type) {
+        case "exit":
+          order.push(event.stage)
+          if (job.hasExited) tellExits()
+          return
+        case "failed":
+          // As a shell reports what it could not run: the spawn has long been answered.
+          events.onLateFailure(event.failure.message)
+          return tellExits()
+        case "deadline":
+          return observer.deadlinePassed()
+        case "stopped":
+          return events.onStopped(job, event)
+        case "lost":
+          return tell(Exit.fail(lost(event.failure)))
+        case "unkillable":
+          unkillable = event.processes
+          // Nobody is left who could tell when they end.
+          if (job.lost !== undefined) observer.emptied(Exit.fail(lost(job.lost)))
+          return
+        case "empty":
+          tellExits()
+          return observer.emptied(Exit.void)
+      }
+    })
+  }
 
   const rows: Effect.Effect<ReadonlyArray<ProcessRow>> = Effect.suspend(() =>
     job.isEmpty ? Effect.succeed([]) : Effect.tryPromise(() => job.descendants()).pipe(
@@ -131,11 +116,9 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
   return {
     pid,
     processGroupId: job.processGroupId,
-    stdin: input(job, pipes.stdin),
-    stdout: output(job, pipes.stdout),
-    stderr: output(job, pipes.stderr),
-    exits: Deferred.await(exits),
-    empty: Deferred.await(empty),
+    input: (pipe) => new SocketInput(job.writable(pipe)),
+    output: (pipe) => new RawOutput(job.reader(pipe)),
+    observe,
     signal: (signal, to) =>
       Effect.suspend(() => {
         const number = numberOf(signal)
@@ -157,14 +140,15 @@ export const make = (job: Job, pipes: Pipes, clock: Clock.Clock, events: Events)
     descendants: Effect.map(
       rows,
       (all) =>
-        all.filter((row) => row.pid !== pid).map(describe).filter((info): info is ProcessInfo => info !== undefined)
+        all.filter((row) => !job.pids.includes(row.pid)).map(describe).filter((info): info is ProcessInfo =>
+          info !== undefined
+        )
     ),
     survivors: Effect.map(
       rows,
       (all) => (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(() => processTable.usageOf(pid) ?? noUsage),
-    deadlineExpired: Deferred.await(deadlineExpired),
     extendDeadline: (by) =>
       Effect.tryPromise({ try: () => job.extendDeadline(Duration.toMillis(by)), catch: (error) => error }).pipe(
         Effect.catchAll((error) => error instanceof ServerLost ? Effect.fail(lost(error)) : Effect.void)

@@ -5,7 +5,7 @@ import { hasProperty } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { Command } from "../Command.ts"
 import { render } from "./quoting.ts"
-import type { Spec } from "./spec.ts"
+import { settingsOf, type Spec, type Stage } from "./spec.ts"
 
 /** @internal */
 export const TypeId: unique symbol = Symbol.for("effect-process/Command")
@@ -16,23 +16,33 @@ interface CommandImpl extends Command {
 
 const variance = { _E: (_: never) => _, _R: (_: never) => _ }
 
+const shown = ({ env, workingDirectory }: Stage) => {
+  const names = Object.entries(env)
+  return {
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    ...(names.length === 0 ? {} : {
+      env: Object.fromEntries(
+        names.map(([key, value]) => [key, Redacted.isRedacted(value) ? "<redacted>" : value ?? null])
+      )
+    })
+  }
+}
+
 const Proto = {
   [TypeId]: variance,
   pipe() {
     return pipeArguments(this, arguments)
   },
   toJSON(this: CommandImpl) {
-    const { env, gracePeriod, label, timeout, workingDirectory } = this.spec
-    const names = Object.entries(env)
+    const { settings, stages } = this.spec
+    const { gracePeriod, timeout } = settingsOf(this.spec)
+    const { label } = settings
     return {
       _id: "Command",
       command: name(this),
       ...(label === undefined ? {} : { label }),
-      ...(workingDirectory === undefined ? {} : { workingDirectory }),
-      ...(names.length === 0 ? {} : {
-        env: Object.fromEntries(
-          names.map(([key, value]) => [key, Redacted.isRedacted(value) ? "<redacted>" : value ?? null])
-        )
+      ...(stages.length === 1 ? shown(stages[0]) : {
+        stages: stages.map((stage) => ({ command: stageName(stage), ...shown(stage) }))
       }),
       ...(timeout === undefined ? {} : { timeout: Duration.format(timeout) }),
       gracePeriod: Duration.format(gracePeriod)
@@ -65,12 +75,25 @@ export const map = <E, R>(self: Command<unknown, unknown>, f: (spec: Spec) => Sp
   make(f(specOf(self)))
 
 /**
+ * One command of a pipeline as a user would type it.
+ *
+ * @internal
+ */
+export const stageName = ({ problem, words }: Stage): string => {
+  if (words.length === 0) return problem === undefined ? "''" : "(invalid command)"
+  return render(words)
+}
+
+/** As zsh and fish write them; POSIX has a word for the first only. */
+const bars = { stdout: " | ", stderr: " 2>| ", all: " |& " } as const
+
+/**
  * The command as a user would type it, with redacted values hidden.
  *
  * @internal
  */
-export const name = (self: Command<unknown, unknown>): string => {
-  const { problem, words } = specOf(self)
-  if (words.length === 0) return problem === undefined ? "''" : "(invalid command)"
-  return render(words)
-}
+export const name = (self: Command<unknown, unknown>): string => specName(specOf(self))
+
+/** @internal */
+export const specName = ({ stages }: Spec): string =>
+  stages.map((stage) => stageName(stage) + (stage.feeds === undefined ? "" : bars[stage.feeds])).join("")

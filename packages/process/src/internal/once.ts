@@ -1,15 +1,15 @@
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 
 /**
- * As a `Deferred`, and can be asked without an Effect whether it has happened: what has is not waited for, so no fiber is
- * forked and no timer set for it.
+ * As a `Deferred`, and can be asked and listened to without an Effect: what has happened is not waited for, and no fiber waits
+ * where a function can be called.
  *
  * @internal
  */
 export class Once<A, E = never> {
   private result: Exit.Exit<A, E> | undefined
-  private readonly waiting = new Set<(exit: Exit.Exit<A, E>) => void>()
+  private waiting: ReadonlyArray<(exit: Exit.Exit<A, E>) => void> = []
 
   get exit(): Exit.Exit<A, E> | undefined {
     return this.result
@@ -19,27 +19,39 @@ export class Once<A, E = never> {
     return this.result !== undefined
   }
 
+  get succeeded(): boolean {
+    return this.result !== undefined && Exit.isSuccess(this.result)
+  }
+
   /** The first call counts. */
   done(exit: Exit.Exit<A, E>): void {
     if (this.result !== undefined) return
     this.result = exit
-    for (const resume of this.waiting) resume(exit)
-    this.waiting.clear()
+    const { waiting } = this
+    this.waiting = []
+    for (const listener of waiting) listener(exit)
   }
 
-  readonly await: Effect.Effect<A, E> = Effect.suspend(() =>
-    this.result ?? Effect.async<A, E>((resume) => {
-      // It may have happened between the look and the wait.
-      if (this.result !== undefined) return resume(this.result)
-      this.waiting.add(resume)
-      return Effect.sync(() => {
-        this.waiting.delete(resume)
+  /** Calls back once it has happened, at once where it has. Returns what takes that back. */
+  onDone(listener: (exit: Exit.Exit<A, E>) => void): () => void {
+    if (this.result === undefined) this.waiting = [...this.waiting, listener]
+    else listener(this.result)
+    return () => {
+      this.waiting = this.waiting.filter((other) => other !== listener)
+    }
+  }
+
+  get await(): Effect.Effect<A, E> {
+    return Effect.suspend(() =>
+      this.result ?? Effect.async<A, E>((resume) => {
+        const forget = this.onDone(resume)
+        return Effect.sync(forget)
       })
-    })
-  )
+    )
+  }
 
   /** Whichever way it went. */
-  readonly settled: Effect.Effect<void> = Effect.suspend(() =>
-    this.result === undefined ? Effect.asVoid(Effect.exit(this.await)) : Effect.void
-  )
+  get settled(): Effect.Effect<void> {
+    return Effect.suspend(() => this.result === undefined ? Effect.asVoid(Effect.exit(this.await)) : Effect.void)
+  }
 }

@@ -1,120 +1,168 @@
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OutputError } from "../CommandError.ts"
-import type { OutputPipe } from "../Engine.ts"
+import { type OutputPipe, PipeFailure } from "../Engine.ts"
 import { Once } from "./once.ts"
 import type { Tail } from "./text.ts"
 
-const outputs = new WeakMap<Stream.Stream<Uint8Array, OutputError>, Output>()
+/** Pieces that a reader gets together, so that one who comes late goes on soon. */
+const atOnce = 16
+
+/** A pipe that an output is read from, with the end of what came out of it. */
+interface Source {
+  readonly pipe: OutputPipe
+  readonly tail: Tail
+}
 
 /**
- * As `Stream.runForEach`. An output of ours is read without the machinery of a Stream, which would be a third of the whole time
- * of a short command.
- *
- * @internal
- */
-export const readEach = (
-  stream: Stream.Stream<Uint8Array, OutputError>,
-  push: (bytes: Uint8Array) => void
-): Effect.Effect<void, OutputError> =>
-  outputs.get(stream)?.readEach(push) ?? Stream.runForEach(stream, (bytes) => Effect.sync(() => push(bytes)))
-
-/**
- * An output of a job: read once, its end kept for error messages, cut when nobody can write it any more.
+ * An output of a job: what comes out of one pipe, or of several in order of arrival. Read once, its end kept for error
+ * messages, cut when nobody can write it any more.
  *
  * @internal
  */
 export class Output {
   readonly tail: Tail
-  readonly name: "stdout" | "stderr"
-  private readonly command: string
-  private readonly pipe: Option.Option<OutputPipe>
+  readonly name: OutputError["stream"]
   /** The reader has come to the end, or nothing is left to read from. */
   readonly end = new Once<void>()
+  /** The reader stopped before the end, as `head` does: a writer may die of that. */
+  abandoned = false
+  private readonly command: () => string
+  private readonly sources: ReadonlyArray<Source>
+  private open: ReadonlyArray<Source>
   private used = false
 
-  constructor(command: string, name: "stdout" | "stderr", pipe: Option.Option<OutputPipe>, tail: Tail) {
+  constructor(command: () => string, name: OutputError["stream"], sources: ReadonlyArray<Source>, tail: Tail) {
     this.command = command
     this.name = name
-    this.pipe = pipe
+    this.sources = sources
+    this.open = sources
     this.tail = tail
-    if (Option.isNone(pipe)) this.end.done(Exit.void)
-    outputs.set(this.stream, this)
+    if (sources.length === 0) this.end.done(Exit.void)
   }
 
   private error(reason: OutputError["reason"], errno?: string): OutputError {
-    return new OutputError({ command: this.command, stream: this.name, reason, errno })
+    return new OutputError({ command: this.command(), stream: this.name, reason, errno })
   }
 
-  private get claim(): Effect.Effect<OutputPipe, OutputError> {
-    return Effect.suspend(() => {
-      if (Option.isNone(this.pipe)) return this.error("NotPiped")
-      if (this.used) return this.error("AlreadyUsed")
-      this.used = true
-      return Effect.succeed(this.pipe.value)
-    })
+  private claim(): OutputError | undefined {
+    if (this.sources.length === 0) return this.error("NotPiped")
+    if (this.used) return this.error("AlreadyUsed")
+    this.used = true
+    return undefined
   }
 
-  /** The next bytes, or none at the end. */
-  private next(pipe: OutputPipe): Effect.Effect<Uint8Array | undefined, OutputError> {
-    return Effect.matchEffect(pipe.read, {
-      onFailure: ({ errno }) => this.error("Io", errno),
-      onSuccess: (bytes) => {
-        if (Option.isSome(bytes)) this.tail.push(bytes.value)
-        else this.end.done(Exit.void)
-        return Effect.succeed(Option.getOrUndefined(bytes))
+  /** As that of a pipe: the next bytes of any of them. */
+  private poll(): Uint8Array | PipeFailure | null | undefined {
+    for (const source of this.open) {
+      const bytes = source.pipe.poll()
+      if (bytes === undefined) continue
+      if (bytes instanceof PipeFailure) return bytes
+      const others = this.open.filter((other) => other !== source)
+      if (bytes === null) {
+        this.open = others
+        continue
       }
-    })
+      // The last one to have been read is the next one's turn after all others.
+      if (others.length > 0) this.open = [...others, source]
+      source.tail.push(bytes)
+      if (source.tail !== this.tail) this.tail.push(bytes)
+      return bytes
+    }
+    if (this.open.length > 0) return undefined
+    this.end.done(Exit.void)
+    return null
   }
 
-  // A reader who stops early closes the pipe, as `head` does: the writer gets SIGPIPE and need not wait for ever.
+  private listen(listener: (() => void) | undefined): void {
+    for (const { pipe } of this.sources) pipe.listen(listener)
+  }
+
+  /** What there is now, or comes next; nothing at the end. Interruption loses nothing: what is taken is returned. */
+  private get next(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
+    return Effect.suspend(() => this.take())
+  }
+
+  private take(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
+    const pieces: Array<Uint8Array> = []
+    let bytes = this.poll()
+    for (; bytes instanceof Uint8Array; bytes = pieces.length < atOnce ? this.poll() : undefined) pieces.push(bytes)
+    if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
+    if (bytes === null) return Effect.fail(Option.none())
+    if (bytes !== undefined) return Effect.fail(Option.some(this.error("Io", bytes.errno)))
+    return Effect.async<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>>((resume) => {
+      this.listen(() => {
+        this.listen(undefined)
+        resume(this.next)
+      })
+      return Effect.sync(() => this.listen(undefined))
+    })
+  }
 
   private make(): Stream.Stream<Uint8Array, OutputError> {
+    const claim = Effect.suspend(() => this.claim() ?? Effect.void)
     return Stream.unwrapScoped(
-      Effect.map(Effect.acquireRelease(this.claim, () => this.close), (pipe) =>
-        Stream.repeatEffectOption(
-          Effect.matchEffect(this.next(pipe), {
-            onFailure: (error) => Effect.fail(Option.some(error)),
-            onSuccess: (bytes) => bytes === undefined ? Effect.fail(Option.none()) : Effect.succeed(bytes)
-          })
-        ))
+      Effect.as(
+        Effect.acquireRelease(claim, () => Effect.sync(() => this.abandon())),
+        Stream.repeatEffectChunkOption(this.next)
+      )
     )
   }
 
-  readonly stream: Stream.Stream<Uint8Array, OutputError> = Stream.suspend(() => this.make())
+  get stream(): Stream.Stream<Uint8Array, OutputError> {
+    return Stream.suspend(() => this.make())
+  }
 
-  readEach(push: (bytes: Uint8Array) => void): Effect.Effect<void, OutputError> {
-    const rest = (pipe: OutputPipe): Effect.Effect<void, OutputError> =>
-      Effect.flatMap(this.next(pipe), (bytes) => {
-        if (bytes === undefined) return Effect.void
-        push(bytes)
-        return rest(pipe)
-      })
-    return Effect.flatMap(this.claim, (pipe) => Effect.ensuring(rest(pipe), this.close))
+  /** As `Stream.runForEach` on `stream`, without a fiber that waits. */
+  drain(push: (bytes: Uint8Array) => void, done: (failure: OutputError | undefined) => void): void {
+    const refused = this.claim()
+    if (refused !== undefined) return done(refused)
+    let isDone = false
+    const pump = () => {
+      while (!isDone) {
+        const bytes = this.poll()
+        if (bytes === undefined) return
+        if (bytes !== null && !(bytes instanceof PipeFailure)) {
+          push(bytes)
+          continue
+        }
+        isDone = true
+        this.listen(undefined)
+        done(bytes === null ? undefined : this.error("Io", bytes.errno))
+      }
+    }
+    this.listen(pump)
+    pump()
+  }
+
+  get isPiped(): boolean {
+    return this.sources.length > 0
   }
 
   get isUnread(): boolean {
-    return !this.used && Option.isSome(this.pipe)
+    return !this.used && this.sources.length > 0
   }
 
   /** Whether bytes wait in a pipe that nobody reads. */
-  get holdsUnreadData(): Effect.Effect<boolean> {
-    return Effect.suspend(() =>
-      this.used || Option.isNone(this.pipe) ? Effect.succeed(false) : this.pipe.value.holdsData
-    )
+  get holdsUnreadData(): boolean {
+    return this.isUnread && this.sources.some(({ pipe }) => pipe.holdsData())
   }
 
-  get cut(): Effect.Effect<void> {
-    return this.with((pipe) => pipe.cut)
+  cut(): void {
+    for (const { pipe } of this.sources) pipe.cut()
   }
 
-  get close(): Effect.Effect<void> {
-    return this.with((pipe) => Effect.tap(pipe.close, () => this.end.done(Exit.void)))
+  close(): void {
+    for (const { pipe } of this.sources) pipe.close()
+    this.end.done(Exit.void)
   }
 
-  private with(f: (pipe: OutputPipe) => Effect.Effect<unknown>): Effect.Effect<void> {
-    return Option.match(this.pipe, { onNone: () => Effect.void, onSome: (pipe) => Effect.asVoid(f(pipe)) })
+  /** A reader who stops early closes the pipe, as `head` does: the writer gets SIGPIPE and need not wait for ever. */
+  private abandon(): void {
+    if (!this.end.isDone) this.abandoned = true
+    this.close()
   }
 }

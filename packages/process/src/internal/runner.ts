@@ -1,158 +1,55 @@
-/** What the runners share: collecting output, the end of a run, judging the status. */
+/** The runners that return when the command has ended. */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+
 import { ArrayFormatter, type ParseIssue } from "effect/ParseResult"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import {
   type CommandError,
-  type Ended,
   NonZeroExit,
   type OutputError,
   OutputLimitExceeded,
   Signaled,
-  type SpawnError,
   type SpawnServerLost,
   TimedOut
 } from "../CommandError.ts"
 import { type CommandResult, make as makeResult, type StageResult } from "../CommandResult.ts"
-import type { CommandEvent } from "../CommandRunner.ts"
-import { type ExitStatus, isExited, type Killed } from "../ExitStatus.ts"
+import { type ExitStatus, isExited } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { combineUsage, noUsage, type ProcessInfo } from "../ProcessInfo.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
-import { bounds } from "./bounds.ts"
-import { map, name, specOf } from "./command.ts"
-import { fork, raceFirst } from "./job.ts"
+import { specOf } from "./command.ts"
+import { Handle } from "./handle.ts"
+import type { Job } from "./job.ts"
 import { Once } from "./once.ts"
-import { readEach } from "./output.ts"
-import { secretsOf } from "./spec.ts"
-import { concat, LineSplitter, printable, scrub, Tail } from "./text.ts"
-
-type StreamName = "stdout" | "stderr"
-const streamNames: ReadonlyArray<StreamName> = ["stdout", "stderr"]
-
-type Spawner = Context.Tag.Service<ProcessSpawner>
-
-/** Nobody is there to write a runner's stdin, so a pipe would only keep the child waiting. */
-const withStdin = <E, R>(self: Command<E, R>): Command<E, R> =>
-  map(self, (spec) => spec.stdin === undefined || spec.stdin === "pipe" ? { ...spec, stdin: "ignore" } : spec)
-
-const isAccepted = (self: Command<unknown, unknown>, exit: ExitStatus): boolean => {
-  const { accepted } = specOf(self)
-  return accepted === "any" || (isExited(exit) && accepted.includes(exit.code))
-}
-
-/** Reads one stream of a process to its end: all of it up to a limit, or only the tail. */
-class Collector {
-  private readonly limit: number
-  private readonly chunks: Array<Uint8Array> = []
-  private size = 0
-  private readonly end: Tail
-
-  constructor(limit: number, secrets: ReadonlyArray<string>) {
-    this.limit = limit
-    this.end = new Tail(secrets)
-  }
-
-  /** False once the limit is exceeded. */
-  push(chunk: Uint8Array): boolean {
-    this.end.push(chunk)
-    const room = this.limit - this.size
-    if (room > 0 && chunk.byteLength > 0) this.chunks.push(chunk.byteLength > room ? chunk.subarray(0, room) : chunk)
-    this.size += Math.min(room, chunk.byteLength)
-    return chunk.byteLength <= room
-  }
-
-  bytes(): Uint8Array {
-    return concat(this.chunks)
-  }
-
-  tail(): string {
-    return this.end.text()
-  }
-}
-
-type Collectors = { readonly [name in StreamName]: Collector }
-
-const collectors = (self: Command<unknown, unknown>, capture: ReadonlyArray<StreamName>): Collectors => {
-  const spec = specOf(self)
-  const secrets = secretsOf(spec)
-  const make = (stream: StreamName) => new Collector(capture.includes(stream) ? spec.maxOutput : 0, secrets)
-  return { stdout: make("stdout"), stderr: make("stderr") }
-}
-
-/** On the engine's clock: under a test's clock a run would never end. */
-const sleepOn = (spawner: Spawner, duration: Duration.DurationInput): Effect.Effect<void> =>
-  Effect.withClock(Effect.sleep(duration), spawner.clock)
-
-/** What ended the output of a run, and whether everything has exited then. */
-interface Finished {
-  readonly leaked: ReadonlyArray<ProcessInfo>
-  readonly exited: boolean
-}
-
-/**
- * The end of a run, once the process has exited: waits for the output a little, then ends what is left of the job. Returns
- * the descendants that were still there.
- */
-const finish = (
-  spawner: Spawner,
-  process: Process<unknown>,
-  output: Once<void>
-): Effect.Effect<Finished> =>
-  Effect.gen(function*() {
-    const ended = (bound: Duration.Duration) =>
-      output.isDone ? Effect.void : raceFirst(output.await, sleepOn(spawner, bound))
-    yield* ended(bounds.drain)
-    const leaked = yield* process.descendants
-    // What cannot be killed is reported when the scope closes.
-    const terminated = yield* Effect.exit(process.terminate())
-    // The job cuts the streams within the drain bound; this one only guards against a reader that does not return.
-    yield* ended(Duration.times(bounds.drain, 2))
-    return { leaked, exited: Exit.isSuccess(terminated) }
-  })
-
-/** What every error of a command that ran tells. */
-const endedAs = <Exit>(
-  self: Command<unknown, unknown>,
-  exit: Exit,
-  run: Run
-): Ended<Exit> => ({
-  command: name(self),
-  exit,
-  stages: run.stages,
-  duration: run.duration,
-  stdoutTail: run.outputs.stdout.tail(),
-  stderrTail: run.outputs.stderr.tail(),
-  stdout: run.outputs.stdout.bytes()
-})
-
-const failureOf = (
-  self: Command<unknown, unknown>,
-  exit: ExitStatus,
-  run: Run
-): Effect.Effect<never, NonZeroExit | Signaled> =>
-  isExited(exit) ? new NonZeroExit({ ...endedAs(self, exit, run), exitCode: exit.code }) : signaled(self, exit, run)
-
-const signaled = (self: Command<unknown, unknown>, exit: Killed, run: Run): Signaled =>
-  new Signaled({ ...endedAs(self, exit, run), signal: exit.signal, coreDumped: exit.coreDumped })
-
-interface Run {
-  readonly stages: ReadonlyArray<StageResult>
-  readonly duration: Duration.Duration
-  readonly outputs: Collectors
-}
+import { secretsOf, settingsOf } from "./spec.ts"
+import { withProcess } from "./spawn.ts"
+import { printable, scrub, Tail } from "./text.ts"
+import {
+  afterSinks,
+  type Collectors,
+  collectors,
+  endedAs,
+  failedOf,
+  failureOf,
+  finish,
+  type Run,
+  type Spawner,
+  type StreamName,
+  streamNames,
+  withOutput,
+  withStdin
+} from "./run.ts"
 
 interface Collected {
   readonly exit: ExitStatus
+  /** The stage whose status is not accepted. */
+  readonly failed: StageResult | undefined
   readonly run: Run
   readonly leaked: ReadonlyArray<ProcessInfo>
 }
@@ -171,100 +68,107 @@ const resultOf = ({ exit, leaked, run }: Collected): CommandResult => {
   })
 }
 
-type Readers = Array<Fiber.RuntimeFiber<unknown, unknown>>
+type First<E> = Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
 
-/** A scope for a job, and fibers that outlive it but not the run. */
-const withReaders = <A, E, R>(
-  use: (fibers: Readers) => Effect.Effect<A, E, R | Scope.Scope>
-): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-  Effect.suspend(() => {
-    const fibers: Readers = []
-    const left = Effect.suspend(() =>
-      Effect.forEach(fibers.filter((fiber) => fiber.unsafePoll() === null), Fiber.interruptFork, { discard: true })
-    )
-    return Effect.ensuring(Effect.scoped(use(fibers)), left)
-  })
+/** Has an output read. Fibers only where the process is not ours. */
+const drainOf = <E>(
+  job: Job<E> | undefined,
+  process: Process<E>,
+  stream: StreamName,
+  push: (bytes: Uint8Array) => void,
+  done: (failure: OutputError | undefined) => void
+): Effect.Effect<unknown, never, Scope.Scope> | undefined => {
+  if (job !== undefined) {
+    job.stdio[stream].drain(push, done)
+    return undefined
+  }
+  const reader = Stream.runForEach(process[stream], (bytes) => Effect.sync(() => push(bytes)))
+  return Effect.forkScoped(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
+}
 
-/**
- * Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status.
- *
- * @internal
- */
-export const collect = <E, R>(
+/** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
+const collect = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
-  withReaders((fibers) =>
-    Effect.gen(function*() {
-      const spec = specOf(self)
-      const spawner = yield* ProcessSpawner
-      const started = spawner.clock.unsafeCurrentTimeMillis()
-      const process = yield* spawner.spawn(withStdin(self))
-      const outputs = collectors(self, capture)
-      const first = new Once<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>()
+  Effect.flatMap(ProcessSpawner, (spawner) => {
+    const started = spawner.clock.unsafeCurrentTimeMillis()
+    return withProcess(spawner, withStdin(self), (process) => {
+      const job = Handle.jobOf(process)
+      const outputs = collectors(self, job, capture)
+      const first: First<E> = new Once()
       const read = new Once<void>()
       let problem: Exit.Exit<never, OutputError | Exceeded> | undefined
       const fail = (error: OutputError | Exceeded) => {
         problem ??= Exit.fail(error)
         first.done(problem)
       }
-      let reading = 0
-      for (const stream of streamNames) {
-        if (spec[stream] !== "pipe") continue
-        reading++
-        const reader = readEach(process[stream], (chunk) => {
+      let reading = streamNames.length
+      const drains = streamNames.map((stream) =>
+        drainOf(job, process, stream, (chunk) => {
           if (!outputs[stream].push(chunk) && capture.includes(stream)) fail(new Exceeded({ stream }))
+        }, (error) => {
+          if (error !== undefined && error.reason !== "NotPiped") fail(error)
+          else if (--reading === 0) read.done(Exit.void)
         })
-        // Beyond the scope of the job: what it prints while it ends is still read. They end with its pipes.
-        fibers.push(
-          yield* fork(Effect.match(reader, {
-            onFailure: fail,
-            onSuccess: () => --reading === 0 && read.done(Exit.void)
-          }))
-        )
-      }
-      if (reading === 0) read.done(Exit.void)
-      fibers.push(yield* fork(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
-      const ended = yield* Effect.exit(first.await)
-      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-      // Of an output that failed, or that nobody wants more of, the end is not waited for.
-      if (problem !== undefined) read.done(Exit.void)
-      const { exited, leaked } = yield* finish(spawner, process, read)
-      // What could not be killed has no status to wait for.
-      const stages = exited || Exit.isSuccess(ended) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-      const run = { stages, duration, outputs }
-      // The bytes that were too many may have come with the exit.
-      const exit = Exit.isSuccess(ended) ? problem ?? ended : ended
-      if (Exit.isSuccess(exit)) return { exit: exit.value, run, leaked }
-      const last = run.stages.at(-1)?.exit
-      return yield* Effect.failCause(Cause.map(exit.cause, (error) => {
-        if (error instanceof Exceeded) {
-          return new OutputLimitExceeded({
-            ...endedAs(self, last, run),
-            limit: spec.maxOutput,
-            stream: error.stream
-          })
-        }
-        return withOutput(self, error, last, run)
-      }))
+      ).filter((drain) => drain !== undefined)
+      // `exit` itself looks after unread output, and there is none.
+      if (job !== undefined) job.exit.onDone((exit) => first.done(exit))
+      else drains.push(Effect.forkScoped(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
+      const begun = drains.length === 0 ? Effect.void : Effect.all(drains)
+      return Effect.flatMap(Effect.exit(Effect.zipRight(begun, first.await)), (ended) => {
+        const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+        // Of an output that failed, or that nobody wants more of, the end is not waited for.
+        if (problem !== undefined) read.done(Exit.void)
+        return settle(self, spawner, process, { ended, duration, outputs, read, problem: () => problem })
+      })
     })
-  )
+  })
+
+/** A run whose process has exited, or is to be ended. */
+const settle = <E, R>(
+  self: Command<E, R>,
+  spawner: Spawner,
+  process: Process<E>,
+  run: {
+    readonly ended: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
+    readonly duration: Duration.Duration
+    readonly outputs: Collectors
+    readonly read: Once<void>
+    readonly problem: () => Exit.Exit<never, OutputError | Exceeded> | undefined
+  }
+): Effect.Effect<Collected, E | TimedOut | SpawnServerLost | OutputError | OutputLimitExceeded> =>
+  Effect.flatMap(finish(spawner, process, run.read), ({ exited, leaked }) => {
+    const { duration, ended, outputs } = run
+    // What could not be killed has no status to wait for.
+    const known = exited || Exit.isSuccess(ended) ? Effect.orElseSucceed(process.stages, () => []) : Effect.succeed([])
+    // The bytes that were too many may have come with the exit, and what a Sink does with the last ones comes later.
+    const late = Exit.isSuccess(ended) ? run.problem() : ended
+    return Effect.zipWith(
+      known,
+      late === undefined ? afterSinks(process, ended) : Effect.succeed(late),
+      (stages, exit) => {
+        const run: Run = { stages, duration, outputs }
+        if (Exit.isSuccess(exit)) {
+          return Exit.succeed({ exit: exit.value, failed: failedOf(self, process, exit.value, stages), run, leaked })
+        }
+        const last = stages.at(-1)?.exit
+        return Exit.failCause(Cause.map(exit.cause, (error) =>
+          error instanceof Exceeded
+            ? new OutputLimitExceeded({
+              ...endedAs(self, last, run),
+              limit: settingsOf(specOf(self)).maxOutput,
+              stream: error.stream
+            })
+            : withOutput(self, error, last, run)))
+      }
+    ).pipe(Effect.flatten)
+  })
 
 class Exceeded extends Data.TaggedClass("Exceeded")<{ readonly stream: StreamName }> {}
 
-/** The process knows when it timed out, its runner knows what it had printed. */
-const withOutput = <A>(
-  self: Command<unknown, unknown>,
-  error: A,
-  last: ExitStatus | undefined,
-  run: Run
-): A | TimedOut =>
-  error instanceof TimedOut
-    ? new TimedOut({ ...endedAs(self, last, run), duration: error.duration, after: error.after })
-    : error
-
 /**
- * As `collect`, and fails when the status is not accepted.
+ * Runs a command, keeps what it prints on the streams that `capture` names, and fails when the status is not accepted.
  *
  * @internal
  */
@@ -275,9 +179,9 @@ export const collectAccepted = <E, R>(
   Effect.flatMap(
     collect(self, capture),
     (collected) =>
-      isAccepted(self, collected.exit)
+      collected.failed === undefined
         ? Effect.succeed(resultOf(collected))
-        : failureOf(self, collected.exit, collected.run)
+        : failureOf(self, collected.failed, collected.run)
   )
 
 /** As `collect` of nothing: the output is dropped, so it cannot be too much. */
@@ -290,108 +194,18 @@ const drain = <E, R>(self: Command<E, R>) =>
 
 /** @internal */
 export const exitCode = <E, R>(self: Command<E, R>) =>
-  Effect.flatMap(drain(self), ({ exit, run }) => isExited(exit) ? Effect.succeed(exit.code) : signaled(self, exit, run))
-
-/** @internal */
-export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ exit }) => isAccepted(self, exit))
-
-/** @internal */
-export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
-  Stream.suspend(() => {
-    const splitter = new LineSplitter()
-    return Stream.concat(
-      Stream.mapConcat(bytes, (chunk) => splitter.push(chunk)),
-      Stream.suspend(() => Stream.fromIterable(splitter.end()))
-    )
-  })
-
-interface Opened<E> {
-  readonly process: Process<E>
-  readonly output: (stream: StreamName) => Stream.Stream<Uint8Array, OutputError>
-  /** The status, once what was printed before it has been read or the run has been ended. */
-  readonly exit: Effect.Effect<Ran, E | TimedOut | SpawnServerLost>
-  /** Outlives the process: what it prints while it ends is still read. */
-  readonly readers: Scope.Scope
-}
-
-interface Ran {
-  readonly status: ExitStatus
-  readonly run: Run
-}
-
-/** A process whose output is streamed, and which is ended like that of any runner once it has exited. */
-const open = <E, R>(
-  self: Command<E, R>
-): Effect.Effect<Opened<E>, SpawnError | SpawnServerLost, Scope.Scope | ProcessSpawner | R> =>
-  Effect.gen(function*() {
-    const spec = specOf(self)
-    const spawner = yield* ProcessSpawner
-    const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-    const started = spawner.clock.unsafeCurrentTimeMillis()
-    const process = yield* spawner.spawn(withStdin(self))
-    const outputs = collectors(self, [])
-    const read = new Once<void>()
-    let reading = streamNames.length
-    const output = (stream: StreamName) =>
-      (spec[stream] === "pipe" ? process[stream] : Stream.empty).pipe(
-        Stream.tap((chunk) => Effect.sync(() => outputs[stream].push(chunk))),
-        Stream.ensuring(Effect.sync(() => --reading === 0 && read.done(Exit.void)))
-      )
-    const ending = yield* Effect.gen(function*() {
-      // `exit` itself would warn of output that a slow consumer has yet to take.
-      yield* raceFirst(Effect.exit(process.stages), Effect.exit(process.empty))
-      const exit = yield* Effect.exit(process.exit)
-      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
-      const { exited } = yield* finish(spawner, process, read)
-      const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-      return { exit, run: { stages, duration, outputs } }
-    }).pipe(Effect.interruptible, Effect.forkIn(readers))
-    const exit = Effect.flatMap(Fiber.join(ending), ({ exit, run }) =>
-      Exit.match(exit, {
-        onSuccess: (status) => Effect.succeed({ status, run }),
-        onFailure: (cause) =>
-          Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
+  Effect.flatMap(drain(self), ({ exit, failed, run }) =>
+    isExited(exit)
+      ? Effect.succeed(exit.code)
+      : new Signaled({
+        ...endedAs(self, exit, run),
+        ...(failed && { command: failed.command, stderrTail: failed.stderrTail }),
+        signal: exit.signal,
+        coreDumped: exit.coreDumped
       }))
-    return { process, output, exit, readers }
-  })
-
-/**
- * Stdout as it comes, made into what the caller wants before the status is judged: a failure must not cost the last line.
- *
- * @internal
- */
-export const stream = <E, R, A>(
-  self: Command<E, R>,
-  decode: (bytes: Stream.Stream<Uint8Array, OutputError>) => Stream.Stream<A, OutputError>
-): Stream.Stream<A, CommandError | E, ProcessSpawner | R> =>
-  Stream.unwrapScoped(Effect.gen(function*() {
-    const { exit, output, readers } = yield* open(self)
-    yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
-    const judge = Effect.flatMap(exit, ({ run, status }) =>
-      isAccepted(self, status) ? Effect.void : failureOf(self, status, run))
-    return Stream.concat(decode(output("stdout")), Stream.execute(judge))
-  }))
 
 /** @internal */
-export const events = <E, R>(
-  self: Command<E, R>
-): Stream.Stream<
-  CommandEvent,
-  SpawnError | SpawnServerLost | TimedOut | OutputError | E,
-  ProcessSpawner | R
-> =>
-  Stream.unwrapScoped(
-    Effect.map(open(self), ({ exit, output, process }) =>
-      Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
-        Stream.concat(Stream.merge(
-          Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
-          Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
-        )),
-        Stream.concat(
-          Stream.fromEffect(Effect.map(exit, ({ status }): CommandEvent => ({ _tag: "Ended", exit: status })))
-        )
-      ))
-  )
+export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ failed }) => failed === undefined)
 
 /**
  * Where an output departs from its schema, without secrets.

@@ -1,22 +1,43 @@
 /** What a command says, checked when it is built and resolved when it is spawned. */
 import * as Duration from "effect/Duration"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
-import { type Limits, SpawnFailure, type StageRequest, type StdioRequest, type User } from "../Engine.ts"
+import type * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import type { Limits, User } from "../Engine.ts"
 import { isSignal, type Signal } from "../Signal.ts"
+import type * as Stdio from "../Stdio.ts"
 import { printable } from "./text.ts"
-import { reveal, secrets, type Word } from "./words.ts"
+import { secrets, type Word } from "./words.ts"
 
 /** @internal */
 export type EnvValue = string | Redacted.Redacted<string> | undefined
 
 /** @internal */
-export type Input<E = unknown, R = unknown> = StdioRequest | Stream.Stream<Uint8Array | string, E, R>
+export type From = "stdout" | "stderr" | "all"
 
 /** @internal */
-export interface Spec {
+export type Input = Stdio.Input<unknown, unknown>
+
+/** @internal */
+export type Output = Stdio.Output<unknown, unknown>
+
+/** @internal */
+export type ErrorOutput = Output | Stdio.ToStdout
+
+/** A descriptor above 2. @internal */
+export type Descriptor =
+  | "ignore"
+  | Stdio.File
+  | Stream.Stream<Uint8Array | string, unknown, unknown>
+  | Sink.Sink<unknown, Uint8Array, unknown, unknown, unknown>
+
+/**
+ * One command of a pipeline.
+ *
+ * @internal
+ */
+export interface Stage {
   readonly words: ReadonlyArray<Word>
   /** What was wrong with the first bad input; building a command never throws. */
   readonly problem: string | undefined
@@ -24,23 +45,43 @@ export interface Spec {
   readonly extendEnv: boolean
   readonly workingDirectory: string | undefined
   readonly stdin: Input | undefined
-  readonly stdout: StdioRequest
-  readonly stderr: StdioRequest
+  readonly stdout: Output
+  readonly stderr: ErrorOutput
+  readonly descriptors: ReadonlyMap<number, Descriptor>
+  /** What of it the next stage reads; nothing for the last one. */
+  readonly feeds: From | undefined
   readonly accepted: ReadonlyArray<number> | "any"
   readonly limits: Limits | undefined
   readonly nice: number | undefined
   readonly umask: number | undefined
   readonly user: User | undefined
   readonly argv0: string | undefined
-  readonly killSignal: Signal
-  readonly gracePeriod: Duration.Duration
-  readonly timeout: Duration.Duration | undefined
-  readonly maxOutput: number
-  readonly label: string | undefined
+}
+
+/**
+ * What is said of the whole job. Of a pipeline, what the left-most stage that has one says.
+ *
+ * @internal
+ */
+export interface Settings {
+  readonly killSignal?: Signal
+  readonly gracePeriod?: Duration.Duration
+  /** Infinite when it was taken back. */
+  readonly timeout?: Duration.Duration
+  readonly maxOutput?: number
+  readonly label?: string
 }
 
 /** @internal */
-export const empty: Spec = {
+export type Stages = readonly [Stage, ...ReadonlyArray<Stage>]
+
+/** @internal */
+export interface Spec {
+  readonly stages: Stages
+  readonly settings: Settings
+}
+
+const emptyStage: Stage = {
   words: [],
   problem: undefined,
   env: {},
@@ -49,21 +90,62 @@ export const empty: Spec = {
   stdin: undefined,
   stdout: "pipe",
   stderr: "pipe",
+  descriptors: new Map(),
+  feeds: undefined,
   accepted: [0],
   limits: undefined,
   nice: undefined,
   umask: undefined,
   user: undefined,
-  argv0: undefined,
-  killSignal: "SIGTERM",
-  gracePeriod: Duration.seconds(5),
-  timeout: undefined,
-  maxOutput: 100 * 1024 * 1024,
-  label: undefined
+  argv0: undefined
 }
 
 /** @internal */
-export const withProblem = (self: Spec, problem: string): Spec => ({ ...self, problem: self.problem ?? problem })
+export const single = (words: ReadonlyArray<Word>): Spec => ({ stages: [{ ...emptyStage, words }], settings: {} })
+
+const defaults = {
+  killSignal: "SIGTERM",
+  gracePeriod: Duration.seconds(5),
+  maxOutput: 100 * 1024 * 1024
+} as const
+
+/** @internal */
+export const settingsOf = ({ settings }: Spec) => {
+  const { gracePeriod, killSignal, maxOutput, timeout } = settings
+  return {
+    killSignal: killSignal ?? defaults.killSignal,
+    gracePeriod: gracePeriod ?? defaults.gracePeriod,
+    maxOutput: maxOutput ?? defaults.maxOutput,
+    timeout: timeout === undefined || !Duration.isFinite(timeout) ? undefined : timeout
+  }
+}
+
+/** @internal */
+export const lastOf = (stages: Stages): Stage => stages[stages.length - 1] ?? stages[0]
+
+/**
+ * Changes every stage.
+ *
+ * @internal
+ */
+export const each = (self: Spec, f: (stage: Stage, index: number, last: number) => Stage): Spec => {
+  const [first, ...rest] = self.stages
+  const last = rest.length
+  return { ...self, stages: [f(first, 0, last), ...rest.map((stage, i) => f(stage, i + 1, last))] }
+}
+
+/** @internal */
+export const withProblem = (self: Spec, problem: string): Spec =>
+  each(self, (stage, index) => index === 0 ? { ...stage, problem: stage.problem ?? problem } : stage)
+
+/** @internal */
+export const pipe = (self: Spec, next: Spec, from: From): Spec => {
+  const [first, ...rest] = self.stages
+  const left: Stages = rest.length === 0
+    ? [{ ...first, feeds: from }]
+    : [first, ...rest.map((stage, i) => i === rest.length - 1 ? { ...stage, feeds: from } : stage)]
+  return { stages: [...left, ...next.stages], settings: { ...next.settings, ...self.settings } }
+}
 
 /**
  * A value as it may be shown in an error.
@@ -83,16 +165,17 @@ export const show = (value: unknown): string => {
 
 const limitNames: ReadonlyArray<string> = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"]
 
-const stdioNames = "\"pipe\", \"inherit\", \"ignore\""
-
-const isStdio = (value: unknown): value is StdioRequest => value === "pipe" || value === "inherit" || value === "ignore"
-
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 0
 
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
+/** @internal */
+export const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
 
-/** The value of a Redacted, or nothing where it is no string any more: a wiped one throws. */
-const unredact = (value: Redacted.Redacted<string>): string | null => {
+/**
+ * The value of a Redacted, or nothing where it is no string any more: a wiped one throws.
+ *
+ * @internal
+ */
+export const unredact = (value: Redacted.Redacted<string>): string | null => {
   try {
     const text: unknown = Redacted.value(value)
     return typeof text === "string" ? text : null
@@ -106,7 +189,14 @@ export const setEnv = (
   self: Spec,
   vars: Readonly<Record<string, EnvValue>>,
   options: { readonly extendEnv?: boolean } | undefined
-): Spec => ({ ...self, env: { ...self.env, ...vars }, extendEnv: options?.extendEnv ?? self.extendEnv })
+): Spec =>
+  each(self, (stage) => ({
+    ...stage,
+    env: { ...stage.env, ...vars },
+    extendEnv: options?.extendEnv ?? stage.extendEnv
+  }))
+
+const set = (self: Spec, settings: Settings): Spec => ({ ...self, settings: { ...self.settings, ...settings } })
 
 /** @internal */
 export const setDuration = (self: Spec, key: "gracePeriod" | "timeout", input: Duration.DurationInput): Spec => {
@@ -115,31 +205,30 @@ export const setDuration = (self: Spec, key: "gracePeriod" | "timeout", input: D
   if (Option.isNone(decoded) || (typeof input === "number" && !(input >= 0))) {
     return withProblem(self, `${key} ${show(input)} is no duration; write "2 seconds" or a number of milliseconds`)
   }
-  if (Duration.isFinite(decoded.value)) return { ...self, [key]: decoded.value }
-  return key === "timeout"
-    ? { ...self, timeout: undefined }
+  return key === "timeout" || Duration.isFinite(decoded.value)
+    ? set(self, { [key]: decoded.value })
     : withProblem(self, "gracePeriod must be finite; a release must end some time")
 }
 
 /** @internal */
 export const setKillSignal = (self: Spec, signal: Signal): Spec =>
   isSignal(signal)
-    ? { ...self, killSignal: signal }
+    ? set(self, { killSignal: signal })
     : withProblem(self, `killSignal ${show(signal)} is no signal; write a name such as "SIGTERM"`)
 
 /** @internal */
 export const setAccepted = (self: Spec, codes: ReadonlyArray<number | "any">): Spec => {
-  if (codes.includes("any")) return { ...self, accepted: "any" }
+  if (codes.includes("any")) return each(self, (stage) => ({ ...stage, accepted: "any" }))
   const bad = codes.find((code) => !isCount(code) || code > 255)
   return bad === undefined
-    ? { ...self, accepted: codes.filter((code) => code !== "any") }
+    ? each(self, (stage) => ({ ...stage, accepted: codes.filter((code) => code !== "any") }))
     : withProblem(self, `acceptExitCodes: ${show(bad)} is no exit code; they are 0 to 255`)
 }
 
 /** @internal */
 export const setMaxOutput = (self: Spec, bytes: number): Spec =>
   typeof bytes === "number" && bytes >= 0
-    ? { ...self, maxOutput: bytes }
+    ? set(self, { maxOutput: bytes })
     : withProblem(self, `maxOutput: ${show(bytes)} is no number of bytes; write 0 or more`)
 
 /** @internal */
@@ -149,21 +238,41 @@ export const setLimits = (self: Spec, limits: Limits): Spec => {
     !limitNames.includes(name) || !(isCount(value) || value === Infinity || value === undefined)
   )
   return bad === undefined
-    ? { ...self, limits: { ...self.limits, ...limits } }
+    ? each(self, (stage) => ({ ...stage, limits: { ...stage.limits, ...limits } }))
     : withProblem(self, `limits: ${bad[0]} = ${show(bad[1])}; write a whole number for one of ${limitNames.join(", ")}`)
 }
 
 /** @internal */
 export const setNice = (self: Spec, nice: number): Spec =>
   Number.isInteger(nice) && nice >= -20 && nice <= 19
-    ? { ...self, nice }
+    ? each(self, (stage) => ({ ...stage, nice }))
     : withProblem(self, `nice: ${show(nice)}; write a whole number from -20 to 19`)
 
 /** @internal */
 export const setUmask = (self: Spec, umask: number): Spec =>
   isCount(umask) && umask <= 0o777
-    ? { ...self, umask }
+    ? each(self, (stage) => ({ ...stage, umask }))
     : withProblem(self, `umask: ${show(umask)}; write a number from 0 to 0o777`)
+
+/** @internal */
+export const setStdin = (self: Spec, stdin: Input): Spec =>
+  each(self, (stage, index) => index === 0 ? { ...stage, stdin } : stage)
+
+/** @internal */
+export const setStdout = (self: Spec, stdout: Output): Spec =>
+  each(self, (stage, index, last) => index === last ? { ...stage, stdout } : stage)
+
+/** Of every stage that does not pipe its stderr on. @internal */
+export const setStderr = (self: Spec, stderr: ErrorOutput): Spec =>
+  each(self, (stage) => stage.feeds === "stderr" || stage.feeds === "all" ? stage : { ...stage, stderr })
+
+/** @internal */
+export const setDescriptor = (self: Spec, fd: number, descriptor: Descriptor): Spec => {
+  const top = 1023
+  return Number.isInteger(fd) && fd >= 3 && fd <= top
+    ? each(self, (stage) => ({ ...stage, descriptors: new Map(stage.descriptors).set(fd, descriptor) }))
+    : withProblem(self, `fd: ${show(fd)}; write a whole number from 3 to ${top}, or use stdin, stdout, stderr`)
+}
 
 /** @internal */
 export const setUser = (self: Spec, user: User): Spec => {
@@ -173,7 +282,7 @@ export const setUser = (self: Spec, user: User): Spec => {
   }
   const bad = [user.uid, user.gid, ...(user.groups ?? [])].find((id) => !isCount(id) || id >= 2 ** 32 - 1)
   return bad === undefined
-    ? { ...self, user }
+    ? each(self, (stage) => ({ ...stage, user }))
     : withProblem(self, `user: ${show(bad)} is no id; write whole numbers from 0`)
 }
 
@@ -183,100 +292,26 @@ export const setUser = (self: Spec, user: User): Spec => {
  * @internal
  */
 export const secretsOf = (self: Spec): ReadonlyArray<string> => {
-  const all = [
-    ...secrets(self.words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))),
-    ...Object.values(self.env).flatMap((value) => {
+  const known = secretsOfSpec.get(self)
+  if (known !== undefined) return known
+  const found = findSecrets(self)
+  secretsOfSpec.set(self, found)
+  return found
+}
+
+const secretsOfSpec = new WeakMap<Spec, ReadonlyArray<string>>()
+
+const findSecrets = ({ stages }: Spec): ReadonlyArray<string> => {
+  const all = new Set<string>()
+  for (const { env, words } of stages) {
+    const readable = words.map((word) => word.filter((piece) => typeof piece === "string" || unredact(piece) !== null))
+    for (const secret of secrets(readable)) all.add(secret)
+    for (const value of Object.values(env)) {
       const text = Redacted.isRedacted(value) ? unredact(value) : null
-      return text === null || text === "" ? [] : [text]
-    })
-  ]
+      if (text !== null && text !== "") all.add(text)
+    }
+  }
   // As a program that writes JSON prints it, too.
-  return [...new Set(all.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))]
-}
-
-const invalid = (detail: string, path?: string): SpawnFailure =>
-  new SpawnFailure({ reason: "InvalidArgument", stage: "validate", errno: undefined, path, detail })
-
-const environment = (
-  self: Spec,
-  owner: Readonly<Record<string, string>>
-): Either.Either<Readonly<Record<string, string>>, SpawnFailure> => {
-  const changes = Object.entries(self.env)
-  // As it is, so that an engine can know it again.
-  if (self.extendEnv && changes.length === 0) return Either.right(owner)
-  const env: Record<string, string> = self.extendEnv ? { ...owner } : {}
-  for (const [name, value] of changes) {
-    if (name === "" || /[=\0]/.test(name)) {
-      return Either.left(invalid(`${show(name)} cannot name a variable; leave out "=" and NUL`))
-    }
-    const text = Redacted.isRedacted(value) ? unredact(value) : value
-    if (text === undefined) {
-      delete env[name]
-      continue
-    }
-    if (typeof text !== "string") return Either.left(invalid(`variable ${name} is no string; convert it`))
-    if (text.includes("\0")) return Either.left(invalid(`variable ${name} holds a NUL byte; remove it`))
-    env[name] = text
-  }
-  return Either.right(env)
-}
-
-/**
- * Checks a command and reveals it for an engine.
- *
- * @internal
- */
-export const resolve = (
-  self: Spec,
-  owner: Readonly<Record<string, string>>
-): Either.Either<StageRequest, SpawnFailure> => {
-  if (self.problem !== undefined) return Either.left(invalid(self.problem))
-  const wiped = self.words.findIndex((word) =>
-    word.some((piece) => Redacted.isRedacted(piece) && unredact(piece) === null)
-  )
-  if (wiped >= 0) {
-    const which = wiped === 0 ? "the command" : `argument ${wiped}`
-    return Either.left(invalid(`${which} is redacted and holds no string, or was wiped; make it anew`))
-  }
-  const [file, ...args] = self.words.map(reveal)
-  if (file === undefined || file === "") return Either.left(invalid("the command is empty; name a program"))
-  const at = [file, ...args].findIndex((word) => word.includes("\0"))
-  if (at >= 0) {
-    return Either.left(
-      invalid(`${at === 0 ? "the command" : `argument ${at}`} holds a NUL byte, which no argument can; remove it`)
-    )
-  }
-  const directory: unknown = self.workingDirectory
-  if (directory !== undefined && typeof directory !== "string") {
-    return Either.left(invalid(`workingDirectory ${show(directory)} is no string; write a path`))
-  }
-  if (directory === "" || directory?.includes("\0") === true) {
-    return Either.left(invalid(`${show(directory)} is no directory; leave it out or name one`, printable(directory)))
-  }
-  const argv0: unknown = self.argv0
-  if (argv0 !== undefined && typeof argv0 !== "string") {
-    return Either.left(invalid(`argv0 ${show(argv0)} is no string; write a name`))
-  }
-  const { stdin } = self
-  if (stdin !== undefined && !isStdio(stdin) && !(isObject(stdin) && Stream.StreamTypeId in (stdin as object))) {
-    return Either.left(invalid(`stdin ${show(stdin)}; write ${stdioNames} or a Stream`))
-  }
-  for (const [name, value] of [["stdout", self.stdout], ["stderr", self.stderr]] as const) {
-    if (!isStdio(value)) return Either.left(invalid(`${name} ${show(value)}; write ${stdioNames}`))
-  }
-  if (argv0?.includes("\0") === true) return Either.left(invalid("argv0 holds a NUL byte; remove it"))
-  return Either.map(environment(self, owner), (env) => ({
-    file,
-    args,
-    argv0: self.argv0,
-    env,
-    workingDirectory: directory,
-    stdin: typeof self.stdin === "string" ? self.stdin : "pipe",
-    stdout: self.stdout,
-    stderr: self.stderr,
-    limits: self.limits,
-    nice: self.nice,
-    umask: self.umask,
-    user: self.user
-  }))
+  for (const secret of [...all]) all.add(JSON.stringify(secret).slice(1, -1))
+  return [...all]
 }

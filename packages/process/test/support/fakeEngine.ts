@@ -4,8 +4,8 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import type { SpawnServerLost } from "../../src/CommandError.ts"
 import type * as Engine from "../../src/Engine.ts"
@@ -21,8 +21,10 @@ const bytesOf = (data: string | Uint8Array) => typeof data === "string" ? new Te
 /** Something that fibers wait for until it has changed. */
 class Changes {
   private readonly waiters = new Set<() => void>()
+  listener: (() => void) | undefined
 
   notify(): void {
+    this.listener?.()
     for (const wake of [...this.waiters]) wake()
   }
 
@@ -83,10 +85,12 @@ export class FakeOutput implements Engine.OutputPipe {
     }).pipe(Effect.tap(() => Effect.sync(() => this.changes.notify())))
   }
 
-  readonly end: Effect.Effect<void> = Effect.sync(() => {
+  readonly end: Effect.Effect<void> = Effect.sync(() => this.finish())
+
+  private finish(): void {
     this.ended = true
     this.changes.notify()
-  })
+  }
 
   fail(errno: string): Effect.Effect<void> {
     return Effect.sync(() => {
@@ -95,32 +99,36 @@ export class FakeOutput implements Engine.OutputPipe {
     })
   }
 
-  readonly read: Engine.OutputPipe["read"] = Effect.flatten(this.changes.until(() => {
+  readonly poll: Engine.OutputPipe["poll"] = () => {
     const chunk = this.chunks.shift()
     if (chunk !== undefined) {
       this.changes.notify()
-      return Effect.succeedSome(chunk)
+      return chunk
     }
-    if (this.failure !== undefined) return Effect.fail(this.failure)
-    return this.ended || this.closed ? Effect.succeedNone : undefined
-  }))
+    return this.failure ?? (this.ended || this.closed ? null : undefined)
+  }
 
-  readonly holdsData = Effect.sync(() => this.chunks.length > 0)
+  readonly listen: Engine.OutputPipe["listen"] = (listener) => {
+    this.changes.listener = listener
+    if (this.chunks.length > 0 || this.ended || this.closed || this.failure !== undefined) listener?.()
+  }
 
-  readonly cut = Effect.suspend(() => {
+  readonly holdsData = () => this.chunks.length > 0
+
+  readonly cut = () => {
     if (!this.ended && !this.closed) {
       this.wasCut = true
       this.record("cut")
     }
-    return this.end
-  })
+    this.finish()
+  }
 
-  readonly close = Effect.suspend(() => {
+  readonly close = () => {
     if (!this.closed) this.record("close")
     this.closed = true
     this.chunks = []
-    return this.end
-  })
+    this.finish()
+  }
 }
 
 export class FakeInput implements Engine.InputPipe {
@@ -152,11 +160,11 @@ export class FakeInput implements Engine.InputPipe {
       return Effect.succeed(true)
     }))
 
-  readonly close = Effect.sync(() => {
+  readonly close = () => {
     if (!this.closed) this.record("close")
     this.closed = true
     this.changes.notify()
-  })
+  }
 
   /** What a child that reads its stdin waits for. */
   readonly endOfFile: Effect.Effect<void> = this.changes.until(() => this.closed ? true : undefined).pipe(Effect.asVoid)
@@ -185,9 +193,10 @@ export class FakeJob implements Engine.EngineJob {
   readonly in: FakeInput
   readonly out: FakeOutput
   readonly err: FakeOutput
-  readonly stdin: Option.Option<Engine.InputPipe>
-  readonly stdout: Option.Option<Engine.OutputPipe>
-  readonly stderr: Option.Option<Engine.OutputPipe>
+  /** The stdin of the first stage, the stdout of the last, the stderr of the first; of pipelines `errs` has all. */
+  readonly errs: ReadonlyArray<FakeOutput>
+  private readonly inputs = new Map<number, FakeInput>()
+  private readonly outputs = new Map<number, FakeOutput>()
   /** What a signal other than SIGKILL does; ends everything unless the test says otherwise. */
   onSignal: (signal: Signal, job: FakeJob) => Effect.Effect<void> = (signal, job) => job.die(killed(signal))
   diesOfKill = true
@@ -205,25 +214,63 @@ export class FakeJob implements Engine.EngineJob {
     this.processGroupId = pid
     this.request = request
     this.record = record
-    this.in = new FakeInput((what) => record(`stdin ${what}`))
-    this.out = new FakeOutput((what) => record(`stdout ${what}`))
-    this.err = new FakeOutput((what) => record(`stderr ${what}`))
-    const [stage] = request.stages
-    this.stdin = stage.stdin === "pipe" ? Option.some(this.in) : Option.none()
-    this.stdout = stage.stdout === "pipe" ? Option.some(this.out) : Option.none()
-    this.stderr = stage.stderr === "pipe" ? Option.some(this.err) : Option.none()
+    const pipe = (stage: Engine.StageRequest | undefined, fd: number): number | undefined => {
+      const redirect = stage?.redirects.find((redirect) => redirect.fd === fd)
+      return redirect?.to === "pipe" ? redirect.pipe : undefined
+    }
+    const input = (stage: Engine.StageRequest | undefined, fd: number, name: string): FakeInput => {
+      const fake = new FakeInput((what) => record(`${name} ${what}`))
+      const at = pipe(stage, fd)
+      if (at !== undefined) this.inputs.set(at, fake)
+      return fake
+    }
+    const output = (stage: Engine.StageRequest | undefined, fd: number, name: string): FakeOutput => {
+      const fake = new FakeOutput((what) => record(`${name} ${what}`))
+      const at = pipe(stage, fd)
+      if (at !== undefined) this.outputs.set(at, fake)
+      return fake
+    }
+    const { stages } = request
+    this.in = input(stages[0], 0, "stdin")
+    this.out = output(stages.at(-1), 1, "stdout")
+    this.errs = stages.map((stage, i) => output(stage, 2, i === 0 ? "stderr" : `stderr ${i}`))
+    this.err = this.errs[0] ?? this.out
   }
 
-  get exits() {
-    return Deferred.await(this.exitsDone)
+  readonly input: Engine.EngineJob["input"] = (pipe) => {
+    const found = this.inputs.get(pipe)
+    if (found === undefined) throw new Error(`the owner does not write pipe ${pipe}`)
+    return found
   }
 
-  get empty() {
-    return Deferred.await(this.emptyDone)
+  readonly output: Engine.EngineJob["output"] = (pipe) => {
+    const found = this.outputs.get(pipe)
+    if (found === undefined) throw new Error(`the owner does not read pipe ${pipe}`)
+    return found
+  }
+
+  readonly observe: Engine.EngineJob["observe"] = (observer) => {
+    const tell = <A, E>(event: Deferred.Deferred<A, E>, to: (exit: Exit.Exit<A, E>) => void) =>
+      Effect.runFork(Effect.map(Effect.exit(Deferred.await(event)), to))
+    tell(this.exitsDone, observer.exited)
+    // Never before the exit.
+    tell(this.exitsDone, () => tell(this.emptyDone, observer.emptied))
+    tell(this.expired, observer.deadlinePassed)
   }
 
   private endPipes(holders: ReadonlyArray<Holder>): Effect.Effect<void> {
-    return Effect.forEach([this.out, this.err], (pipe) => holders.includes(pipe.holder) ? pipe.end : Effect.void)
+    return Effect.forEach([this.out, ...this.errs], (pipe) => holders.includes(pipe.holder) ? pipe.end : Effect.void)
+  }
+
+  /** How the stages of a pipeline ended, in place of all of them with one status: status, and order of exit. */
+  statuses: ReadonlyArray<readonly [ExitStatus, number]> | undefined
+
+  private stageExits(status: ExitStatus): ReadonlyArray<Engine.StageExit> {
+    const { stages } = this.request
+    return stages.map((_, i) => {
+      const [exit, order] = this.statuses?.[i] ?? [status, i]
+      return { pid: this.pid + i, exit, order, usage: noUsage }
+    })
   }
 
   /** The leader exits; what `fork` left behind lives on. */
@@ -235,7 +282,7 @@ export class FakeJob implements Engine.EngineJob {
       return Effect.zipRight(
         this.endPipes(["leader"]),
         Effect.zipRight(
-          Deferred.succeed(this.exitsDone, [{ pid: this.pid, exit: this.status, usage: noUsage }]),
+          Deferred.succeed(this.exitsDone, this.stageExits(this.status)),
           this.checkEmpty
         )
       )
@@ -304,8 +351,6 @@ export class FakeJob implements Engine.EngineJob {
   ])
 
   readonly usage = Effect.succeed({ ...noUsage, maxRss: 42 })
-
-  readonly deadlineExpired = Deferred.await(this.expired)
 
   readonly expire: Effect.Effect<void> = Effect.asVoid(Deferred.succeed(this.expired, undefined))
 

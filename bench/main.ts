@@ -1,0 +1,52 @@
+/** `pnpm bench [PROGRAM...] [--short]`: runs the programs, prints their tables, keeps them in RESULTS.md. */
+import { NodeProcess } from "@effect-process/node"
+import { Effect } from "effect"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { spawn } from "./spawn/spawn.ts"
+import { describe } from "./support/machine.ts"
+import type { Program, Settings } from "./support/Program.ts"
+import * as report from "./support/report.ts"
+
+const programs: ReadonlyArray<Program> = [spawn]
+
+const results = fileURLToPath(new URL("../RESULTS.md", import.meta.url))
+
+const run = (program: Program, settings: Settings) =>
+  Effect.gen(function*() {
+    const sections: Array<report.Section> = []
+    for (const part of program.parts) {
+      const measured = yield* Effect.scoped(part(settings))
+      const section = settings.short ? report.unjudged(measured) : measured
+      sections.push(section)
+      console.log(report.sectionOf(section))
+    }
+    if (settings.short) {
+      return console.log("Everything runs. The figures of the short form say nothing and are not kept.")
+    }
+    const heading = [`## ${program.title}`, "", describe(), "", `${report.verdictOf(sections)}.`, ""].join("\n")
+    console.log(heading)
+    report.save(results, program.name, [heading, ...sections.map(report.sectionOf)].join("\n"))
+  })
+
+const main = async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { short: { type: "boolean", default: false }, rounds: { type: "string" } }
+  })
+  const unknown = positionals.filter((name) => !programs.some((program) => program.name === name))
+  if (unknown.length > 0) {
+    console.error(`no such program: ${unknown.join(", ")}; there are: ${programs.map(({ name }) => name).join(", ")}`)
+    process.exitCode = 2
+    return
+  }
+  const chosen = programs.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  const settings = { short: values.short, rounds: Number(values.rounds ?? (values.short ? 1 : 7)) }
+  await Effect.runPromise(
+    Effect.forEach(chosen, (program) => run(program, settings), { discard: true }).pipe(
+      Effect.provide(NodeProcess.layerSpawnServer)
+    )
+  )
+}
+
+await main()

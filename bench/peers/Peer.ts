@@ -1,0 +1,43 @@
+/**
+ * One way to run commands. A peer is a module of this directory that exports `open`; its name is the file's, and it runs in
+ * a worker of its own. What a peer cannot do it leaves out.
+ */
+export interface Session {
+  /** Runs `echo hi` so many times, at most `atOnce` of them at a time; each has to answer `hi`. */
+  readonly captures: (count: number, atOnce: number) => Promise<void>
+  /** Spawns `echo hi` so many times; for each, the milliseconds of the thread from the call to the handle and its streams. */
+  readonly handles?: (count: number) => Promise<ReadonlyArray<number>>
+  /** Counts the bytes of the stdout of a command, as they come. */
+  readonly read?: (file: string, args: ReadonlyArray<string>) => Promise<number>
+  /**
+   * Runs a shell script until it has printed something and `settled` has seen its tree, interrupts it, and resolves with the
+   * milliseconds until the whole tree is gone.
+   */
+  readonly interrupt?: (script: string, settled: (pid: number) => Promise<void>) => Promise<number>
+  /** Starts so many commands that live until `close`, with pipes for stdout and stderr. */
+  readonly live?: (count: number, file: string, args: ReadonlyArray<string>) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export interface Peer {
+  readonly open: () => Promise<Session>
+}
+
+export const isGreeting = (output: string): void => {
+  if (output !== "hi\n") throw new Error(`echo hi printed ${JSON.stringify(output)}`)
+}
+
+/** Runs `one` so many times, at most `atOnce` of them at a time. */
+export const repeat = async (count: number, atOnce: number, one: () => Promise<void>): Promise<void> => {
+  let left = count
+  const worker = async () => {
+    while (left-- > 0) await one()
+  }
+  await Promise.all(Array.from({ length: Math.min(count, atOnce) }, worker))
+}
+
+/** A stretch of time, of which only what the thread did not spend waiting counts. */
+export const busySince = (): () => number => {
+  const before = performance.eventLoopUtilization()
+  return () => performance.eventLoopUtilization(before).active
+}

@@ -1,0 +1,35 @@
+/** The plain client of the spawn server, without Effect. Its stdio is that of the C loop: only stdout is a pipe. */
+import { command, SpawnServer } from "@effect-process/spawn-server"
+import { busySince, isGreeting, repeat, type Session } from "./Peer.ts"
+
+export const open = async (): Promise<Session> => {
+  const server = await SpawnServer.start()
+  const env = server.encodeEnvironment(process.env)
+  const echo = command("echo", ["hi"], { env, stderr: "inherit" })
+  const output = async (job: Awaited<ReturnType<SpawnServer["spawn"]>>): Promise<string> => {
+    const chunks: Array<Buffer> = []
+    const stdout = job.readable(0)
+    const ended = new Promise((resolve, reject) => {
+      stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
+      stdout.on("end", resolve)
+      stdout.on("error", reject)
+    })
+    await Promise.all([ended, job.empty()])
+    return Buffer.concat(chunks).toString()
+  }
+  return {
+    captures: (count, atOnce) => repeat(count, atOnce, async () => isGreeting(await output(await server.spawn(echo)))),
+    handles: async (count) => {
+      const times: Array<number> = []
+      await repeat(count, 1, async () => {
+        const busy = busySince()
+        const job = await server.spawn(echo)
+        const end = output(job)
+        times.push(busy())
+        isGreeting(await end)
+      })
+      return times
+    },
+    close: () => server.close()
+  }
+}

@@ -1,0 +1,70 @@
+/** effect-process, on whichever engine a layer gives. */
+import { Deferred, Effect, Exit, ExecutionStrategy, Fiber, type Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { Command, type ProcessSpawner } from "effect-process"
+import { busySince, isGreeting, type Session } from "./Peer.ts"
+
+const echo = Command.make("echo", "hi")
+
+/** As a program would: one fiber, or so many of them, in a loop. */
+const times = <E, R>(count: number, atOnce: number, one: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> => {
+  if (atOnce === 1) return Effect.repeatN(one, count - 1)
+  return Effect.forEach(Array.from({ length: count }), () => one, { concurrency: atOnce, discard: true })
+}
+
+const capture = Effect.map(Command.string(echo), isGreeting)
+
+const handle = Effect.scoped(Effect.gen(function*() {
+  const busy = busySince()
+  const process = yield* Command.start(Command.stdin(echo, "ignore"))
+  const time = busy()
+  yield* Effect.all([Stream.runDrain(process.stdout), Stream.runDrain(process.stderr), process.exit], {
+    concurrency: "unbounded"
+  })
+  return time
+}))
+
+const count = (command: Command.Command) =>
+  Effect.suspend(() => {
+    let length = 0
+    return Effect.as(
+      Stream.runForEach(Command.stream(command), (chunk) =>
+        Effect.sync(() => {
+          length += chunk.length
+        })),
+      undefined
+    ).pipe(Effect.map(() => length))
+  })
+
+const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
+  Effect.gen(function*() {
+    const running = yield* Deferred.make<number>()
+    const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function*() {
+      const process = yield* Command.start(Command.make("sh", "-c", script).pipe(Command.stdin("ignore")))
+      yield* Stream.runForEach(process.stdout, () => Deferred.succeed(running, process.pid))
+    })))
+    const pid = yield* Deferred.await(running)
+    yield* Effect.promise(() => settled(pid))
+    const began = performance.now()
+    yield* Fiber.interrupt(fiber)
+    return performance.now() - began
+  })
+
+export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>): Promise<Session> => {
+  const runtime = ManagedRuntime.make(layer)
+  await runtime.runPromise(Effect.void)
+  const lives = await Effect.runPromise(Scope.make(ExecutionStrategy.parallel))
+  return {
+    captures: (count, atOnce) => runtime.runPromise(times(count, atOnce, capture)),
+    handles: (count) => runtime.runPromise(Effect.forEach(Array.from({ length: count }), () => handle)),
+    read: (file, args) => runtime.runPromise(count(Command.make(file, ...args))),
+    interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
+    live: (count, file, args) => {
+      const start = Command.start(Command.stdin(Command.make(file, ...args), "ignore"))
+      return runtime.runPromise(times(count, 16, Effect.asVoid(Scope.extend(start, lives))))
+    },
+    close: async () => {
+      await Effect.runPromise(Scope.close(lives, Exit.void))
+      await runtime.dispose()
+    }
+  }
+}

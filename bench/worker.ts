@@ -1,0 +1,144 @@
+/**
+ * One peer in a process of its own, so that neither heaps nor garbage mix: `worker.js PEER BALLAST [instrument]`, the ballast
+ * in MiB. Reads a task a line from stdin and answers a line each; see support/tasks.ts.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import * as readline from "node:readline"
+import { setTimeout as sleep } from "node:timers/promises"
+import { busySince, type Peer, type Session } from "./peers/Peer.ts"
+import * as proc from "./support/proc.ts"
+import type { Answer, Delay, Tasks } from "./support/tasks.ts"
+
+const [name = "", ballastMiB = "0", instrumented] = process.argv.slice(2)
+
+/** The command that `live` keeps, and the name of its process. */
+const [idler, idlerArgs] = ["sleep", ["100000"]] as const
+
+const delayResolution = 1
+
+const allocate = (mebibytes: number): ReadonlyArray<Uint8Array> => {
+  const pieces: Array<Uint8Array> = []
+  for (let left = mebibytes; left > 0; left -= 64) pieces.push(new Uint8Array(Math.min(left, 64) * 2 ** 20).fill(1))
+  return pieces
+}
+
+const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const began = performance.now()
+  await work()
+  return performance.now() - began
+}
+
+const delayed = async (work: () => Promise<unknown>): Promise<{ elapsed: number; delay: Delay }> => {
+  const histogram = monitorEventLoopDelay({ resolution: delayResolution })
+  histogram.enable()
+  // The first tick has nothing to be late after.
+  await sleep(3 * delayResolution)
+  const elapsed = await timed(work)
+  // Work that never returned to the loop is one delay, which the timer has yet to see.
+  await sleep(3 * delayResolution)
+  histogram.disable()
+  // Its values are the times between two ticks of its timer.
+  const millis = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - delayResolution)
+  const [p50, p99] = [millis(histogram.percentile(50)), millis(histogram.percentile(99))]
+  return { elapsed, delay: { p50, p99, maximum: millis(histogram.max) } }
+}
+
+const has = <A>(ability: A | undefined): A => {
+  if (ability === undefined) throw new Error(`${name} cannot do that`)
+  return ability
+}
+
+/** A shell and its children, all of which TERM ends. */
+const treeOf = (size: number): string => {
+  if (size === 1) return "echo ready; exec sleep 100000"
+  return `i=1; while [ $i -lt ${size} ]; do sleep 100000 & i=$((i + 1)); done; echo ready; wait`
+}
+
+const interrupt = async (session: Session, size: number): Promise<number> => {
+  let tree: ReadonlyArray<number> = []
+  const elapsed = await has(session.interrupt)(treeOf(size), async (pid) => {
+    // Forked is not yet what it will be.
+    while (tree.filter((pid) => proc.nameOf(pid) === "sleep").length < Math.max(1, size - 1)) {
+      await sleep(2)
+      tree = [pid, ...proc.descendantsOf(pid)]
+    }
+  })
+  const left = tree.filter(proc.exists)
+  // Who hands the tree to init has no say in when init reaps it.
+  if (left.length > 0 && name !== "raw") throw new Error(`${left.length} of ${size} processes are left`)
+  while (tree.some(proc.exists)) await sleep(2)
+  return elapsed
+}
+
+const makeTasks = (session: Session) => {
+  let living = 0
+  const tasks: { [K in keyof Tasks]: (input: Tasks[K]["input"]) => Promise<Tasks[K]["output"]> } = {
+    captures: async ({ atOnce, count }) => {
+      const busy = busySince()
+      const elapsed = await timed(() => session.captures(count, atOnce))
+      return { elapsed, busy: busy() }
+    },
+    handles: ({ count }) => has(session.handles)(count),
+    direct: async ({ count }) => {
+      const { taken } = await import("./support/instrument.ts")
+      const times: Array<number> = []
+      taken()
+      for (let i = 0; i < count; i++) {
+        await session.captures(1, 1)
+        times.push(taken())
+      }
+      return times
+    },
+    read: async ({ bytes }) => {
+      let length = 0
+      const elapsed = await timed(async () => {
+        length = await has(session.read)("head", ["-c", String(bytes), "/dev/zero"])
+      })
+      if (length !== bytes) throw new Error(`${length} bytes of ${bytes} came`)
+      return { elapsed }
+    },
+    interrupt: async ({ size }) => ({ elapsed: await interrupt(session, size) }),
+    live: async ({ upTo }) => {
+      const more = upTo - living
+      living = upTo
+      return delayed(() => has(session.live)(more, idler, idlerArgs))
+    },
+    idle: async ({ millis }) => (await delayed(() => sleep(millis))).delay,
+    memory: async () => {
+      const all = proc.descendantsOf(process.pid)
+      const between = all.filter((pid) => proc.nameOf(pid) !== idler)
+      return {
+        owner: proc.privateMemory(process.pid),
+        between: between.map(proc.privateMemory).reduce((sum, bytes) => sum + bytes, 0),
+        processes: all.length - between.length
+      }
+    },
+    close: async () => {
+      await session.close()
+      return null
+    }
+  }
+  return tasks
+}
+
+const answer = (value: Answer): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+if (instrumented === "instrument") await import("./support/instrument.ts")
+const { open } = await import(`./peers/${name}.js`) as Peer
+const session = await open()
+const ballast = allocate(Number(ballastMiB))
+const tasks = makeTasks(session)
+answer({ ok: true, output: ballast.length })
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const { input, task } = JSON.parse(line) as { task: keyof Tasks; input: never }
+  try {
+    answer({ ok: true, output: await tasks[task](input) })
+  } catch (error) {
+    answer({ ok: false, problem: error instanceof Error ? error.stack ?? error.message : String(error) })
+  }
+  if (task === "close") break
+}
+process.exit()
