@@ -409,7 +409,7 @@ export type Descriptor<E = never, R = never> =
  * of the left-most stage that has one.
  *
  * A pipeline fails when any stage does (pipefail), and the error is that of the last one that did. A stage that dies of SIGPIPE
- * because its reader ended first has not failed.
+ * because its reader ended first, or closed the pipe, has not failed.
  *
  * @example
  * import { Command } from "effect-process"
