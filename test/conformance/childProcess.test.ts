@@ -5,6 +5,8 @@ import { afterAll, beforeAll } from "vitest"
 import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { hygiene } from "./hygiene.ts"
 import { ownerScenarios } from "./owner.ts"
+import { pipelineBytes } from "./pipelineBytes.ts"
+import { pipelines } from "./pipelines.ts"
 import { spawnErrors } from "./spawnErrors.ts"
 import { streams } from "./streams.ts"
 import { tree } from "./tree.ts"
@@ -26,6 +28,8 @@ const subject: Subject = {
 describe("tree", () => tree(suite(subject)))
 describe("owner", () => ownerScenarios(suite(subject)))
 describe("streams", () => streams(suite(subject)))
+describe("pipelines", () => pipelines(suite(subject)))
+describe("bytes of pipelines", () => pipelineBytes(suite(subject)))
 describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
 describe("hygiene and load", () => hygiene(suite(subject)))
 

@@ -13,6 +13,8 @@ import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
 import { hygiene } from "./hygiene.ts"
 import { ownerScenarios } from "./owner.ts"
+import { pipelineBytes } from "./pipelineBytes.ts"
+import { pipelines } from "./pipelines.ts"
 import { spawnErrors } from "./spawnErrors.ts"
 import { streams } from "./streams.ts"
 import { terminal } from "./terminal.ts"
@@ -36,6 +38,8 @@ describe("tree", () => tree(suite(subject)))
 describe("descendants", () => descendants(suite(subject)))
 describe("owner", () => ownerScenarios(suite(subject)))
 describe("streams", () => streams(suite(subject)))
+describe("pipelines", () => pipelines(suite(subject)))
+describe("bytes of pipelines", () => pipelineBytes(suite(subject)))
 describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
 describe("hygiene and load", () => hygiene(suite(subject)))
 describe("terminals", () => terminal(suite(subject)))
