@@ -471,12 +471,14 @@ start_stages(struct supervisor_setup *setup)
 	static struct start start;
 	int status[2];
 
-	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1,
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1,
 		(int)setup->plan->max_fd + 1, getpid() };
 	if (keep_own(setup, start.base) < 0) {
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
 		return;
 	}
+	/* Only now, as it may have been moved. */
+	start.null_fd = setup->null_fd;
 	job.socket = setup->socket;
 	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
 		say_failed(0, STEP_FORK, errno, false, "", 0);
