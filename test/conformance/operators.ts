@@ -171,6 +171,22 @@ export const operators = ({ bounds: { e, g }, scenario }: Suite): void => {
       })
   )
 
+  scenario(
+    "an input that has nothing to say keeps nobody waiting for a command that has ended",
+    (t) =>
+      Effect.gen(function*() {
+        const idle = Stream.concat(bytes("x"), Stream.never)
+        const [elapsed] = yield* timed(Effect.gen(function*() {
+          const ended = t.sh("head -c 1")
+          assert.strictEqual((yield* Stream.run(idle, Command.sink(ended))).stdoutText, "x")
+          assert.strictEqual(yield* text(idle.pipe(Command.through(ended))), "x")
+          const failed = yield* Effect.flip(Stream.run(idle, Command.sink(t.sh("exit 3"))))
+          assert.deepInclude(failed, { _tag: "NonZeroExit", exitCode: 3 })
+        }))
+        within(elapsed, 4 * e)
+      })
+  )
+
   scenario("sink: interrupted with the Stream, the command is gone", (t) =>
     Effect.gen(function*() {
       const fiber = Stream.run(endless, Command.sink(t.sh("exec sleep 100"))).pipe(Effect.timeoutOption(200))
