@@ -181,6 +181,13 @@ export const pipelines = ({ bounds: { e, g }, scenario, subject: { guarantees } 
     )
   }
 
+  scenario("sixty-four stages", (t) =>
+    Effect.gen(function*() {
+      const cat = t.mark(Command.make("cat"))
+      const command = Array.from({ length: 63 }).reduce<Command.Command>((self) => Command.pipeTo(self, cat), cat)
+      assert.strictEqual(yield* Command.string(Command.feed(command, "far\n")), "far\n")
+    }))
+
   scenario("a stage with a bad directory fails the whole, and the error is its own", (t) =>
     Effect.gen(function*() {
       const bad = t.sh("cat").pipe(Command.workingDirectory("/no/such/directory"))

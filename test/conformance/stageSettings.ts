@@ -1,6 +1,8 @@
 /** Limits and identity of each stage: done by the spawn server, refused by the fallback where it cannot. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
 import { Command, Stdio } from "effect-process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -26,6 +28,26 @@ export const stageSettings = ({ scenario }: Suite): void => {
       const name = t.mark(Command.make("cat", "/proc/self/cmdline")).pipe(Command.argv0("other"))
       assert.match(yield* Command.string(Command.pipeTo(t.sh("echo x"), name)), /^other\0/)
       assert.match(yield* Command.string(name.pipe(Command.stderr(Stdio.toStdout))), /^other\0/)
+    }))
+
+  scenario("more stages or pipes than the server takes are refused, and it goes on", (t) =>
+    Effect.gen(function*() {
+      const job = yield* Command.start(t.sh("read line; exit 7"))
+      const cat = t.mark(Command.make("cat"))
+      const many = Array.from({ length: 64 }).reduce<Command.Command>((self) => Command.pipeTo(self, cat), cat)
+      const wide = Array.from({ length: 100 }).reduce<Command.Command>(
+        (self, _, i) => Command.fd(self, i + 3, Sink.drain),
+        cat
+      )
+      for (
+        const [command, says] of [[many, /65 stages are more than the 64/], [wide, /102 pipes to us .* 96/]] as const
+      ) {
+        const error = yield* Effect.flip(Command.run(command))
+        assert.deepInclude(error, { _tag: "SpawnError", reason: "Unsupported", stage: "validate" })
+        assert.match(error.message, says)
+      }
+      yield* Stream.run(Stream.empty, job.stdin)
+      assert.strictEqual(yield* job.exitCode, 7)
     }))
 
   if (process.getuid?.() === 0) {

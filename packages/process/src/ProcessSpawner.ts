@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Command } from "./Command.ts"
 import type { SpawnError, SpawnServerLost } from "./CommandError.ts"
 import type { Engine, Guarantees } from "./Engine.ts"
-import * as job from "./internal/job.ts"
+import { spawn } from "./internal/spawn.ts"
 import type { Process } from "./Process.ts"
 
 /**
@@ -39,7 +39,7 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
  * @category constructors
  */
 export const fromEngine = (engine: Engine): Context.Tag.Service<ProcessSpawner> => ({
-  spawn: (command) => job.spawn(engine, command),
+  spawn: (command) => spawn(engine, command),
   connect: engine.connect,
   clock: engine.clock,
   guarantees: engine.guarantees

@@ -2,7 +2,7 @@
 export * from "./Failure.ts"
 export * from "./Job.ts"
 export * from "./Options.ts"
-export { command } from "./Request.ts"
+export { command, maximum } from "./Request.ts"
 export type {
   CommandOptions,
   EncodedEnvironment,

@@ -5,116 +5,34 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import type { Command } from "../Command.ts"
-import {
-  type Ended,
-  ProcessGone,
-  Signaled,
-  SpawnError,
-  type SpawnServerLost,
-  TimedOut,
-  Unkillable
-} from "../CommandError.ts"
+import { type Ended, ProcessGone, Signaled, type SpawnServerLost, TimedOut, Unkillable } from "../CommandError.ts"
 import type { StageResult } from "../CommandResult.ts"
-import type { Engine, EngineJob, SpawnFailure, StageExit } from "../Engine.ts"
+import type { Engine, EngineJob, StageExit } from "../Engine.ts"
 import { type ExitStatus, isExited } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { combineUsage, noUsage } from "../ProcessInfo.ts"
 import { isSignal, type Signal } from "../Signal.ts"
 import { bounds } from "./bounds.ts"
-import { name as nameOf, specOf, stageName } from "./command.ts"
+import { stageName } from "./command.ts"
+import { fork, raceFirst } from "./fibers.ts"
+import { type Internals, know } from "./handles.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
-import { make as makePlan, type Plan } from "./plan.ts"
+import type { Plan } from "./plan.ts"
 import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
 import { scrub } from "./text.ts"
 
-/** @internal */
-export const spawn = <E, R>(
-  engine: Engine,
-  command: Command<E, R>
-): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
-  Effect.map(Effect.acquireRelease(acquire(engine, command), (job) => job.release), (job) => job.handle)
-
-/** What runners know of a process of ours beyond its handle. @internal */
-export interface Internals<E> {
-  /** Says nothing of unread output, and can be listened to without a fiber that waits. */
-  readonly exit: Once<ExitStatus, E | TimedOut | SpawnServerLost>
-  /** Completes with the last output Sink. Who takes it is told of their failures. */
-  readonly sinks: Effect.Effect<void, E>
-  /** Of `stages`, the one that makes the job a failure. */
-  readonly failed: () => StageResult | undefined
-}
-
-const internals = new WeakMap<Process<unknown>, unknown>()
-
-/** @internal */
-export const internalsOf = <E>(process: Process<E>): Internals<E> | undefined =>
-  // Set by the handle, with the type of its own errors.
-  internals.get(process) as Internals<E> | undefined
-
-const acquire = <E, R>(
-  engine: Engine,
-  command: Command<E, R>
-): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
-  Effect.gen(function*() {
-    const spec = specOf(command)
-    const planned = makePlan(spec, yield* engine.environment)
-    const started = engine.clock.unsafeCurrentTimeMillis()
-    const failed = (failure: SpawnFailure | SpawnServerLost) =>
-      failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)
-    if (Either.isLeft(planned)) return yield* failed(planned.left)
-    const plan = planned.right
-    const { gracePeriod, killSignal, timeout } = settingsOf(spec)
-    const request = { stages: plan.stages, pipes: plan.pipes, killSignal, gracePeriod, timeout }
-    const running = yield* Effect.mapError(engine.spawn(request), failed)
-    const job = new Job<E>(engine, running, spec, plan, nameOf(command), started)
-    yield* job.begin<R>()
-    return job
-  })
-
-const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure, spec: Spec): SpawnError =>
-  new SpawnError({
-    command: stageName(spec.stages[index ?? 0] ?? spec.stages[0]),
-    reason,
-    stage,
-    errno,
-    // The program itself may be redacted, and is then the path that was not found.
-    path: path === undefined ? undefined : scrub(path, secretsOf(spec)),
-    detail
-  })
-
-/**
- * Forks what must neither end with its caller nor inherit that the caller cannot be interrupted.
- *
- * @internal
- */
-export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
-  Effect.forkDaemon(Effect.interruptible(effect))
-
-/**
- * The first to complete; the other is interrupted, also where the caller cannot be: in a finalizer the loser would
- * otherwise be waited for, for ever.
- *
- * @internal
- */
-export const raceFirst = <A, E, B, E2>(
-  self: Effect.Effect<A, E>,
-  that: Effect.Effect<B, E2>
-): Effect.Effect<A | B, E | E2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))
-
 const isUnkillable = (cause: Cause.Cause<unknown>): boolean =>
   Option.exists(Cause.failureOption(cause), (error) => error instanceof Unkillable)
 
-class Job<E> {
+/** @internal */
+export class Job<E> {
   private readonly engine: Engine
   private readonly running: EngineJob
   private readonly spec: Spec
@@ -460,7 +378,7 @@ class Job<E> {
         return stage === undefined ? undefined : this.stageResults[stage]
       }
     }
-    internals.set(handle, own)
+    know(handle, own)
     return handle
   }
 }
