@@ -97,6 +97,34 @@ const makeTasks = (session: Session) => {
       if (length !== bytes) throw new Error(`${length} bytes of ${bytes} came`)
       return { elapsed }
     },
+    pipeline: async ({ bytes, cats }) => {
+      const before = process.memoryUsage.rss()
+      let peak = before
+      const watch = setInterval(() => {
+        peak = Math.max(peak, process.memoryUsage.rss())
+      }, 20)
+      let printed = ""
+      const stages = [
+        ["head", "-c", String(bytes), "/dev/zero"],
+        ["tr", "\\0", "a"],
+        ...Array.from({ length: cats }, () => ["cat"] as const),
+        ["wc", "-c"]
+      ] as const
+      const elapsed = await timed(async () => {
+        printed = await has(session.pipeline)(stages)
+      })
+      clearInterval(watch)
+      if (Number(printed) !== bytes) throw new Error(`${printed.trim()} bytes of ${bytes} were counted`)
+      return { elapsed, growth: Math.max(peak, process.memoryUsage.rss()) - before }
+    },
+    through: async ({ bytes }) => {
+      let length = 0
+      const elapsed = await timed(async () => {
+        length = await has(session.through)("cat", 65_536, bytes / 65_536)
+      })
+      if (length !== bytes) throw new Error(`${length} bytes of ${bytes} came back`)
+      return { elapsed }
+    },
     interrupt: async ({ size }) => ({ elapsed: await interrupt(session, size) }),
     live: async ({ upTo }) => {
       const more = upTo - living

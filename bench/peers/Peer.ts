@@ -16,6 +16,10 @@ export interface Session {
   readonly interrupt?: (script: string, settled: (pid: number) => Promise<void>) => Promise<number>
   /** Starts so many commands that live until `close`, with pipes for stdout and stderr. */
   readonly live?: (count: number, file: string, args: ReadonlyArray<string>) => Promise<void>
+  /** Runs a pipeline of commands and returns what the last one prints. */
+  readonly pipeline?: (stages: ReadonlyArray<readonly [string, ...ReadonlyArray<string>]>) => Promise<string>
+  /** Sends so many pieces of so many zeros through a command, and counts what comes back. */
+  readonly through?: (file: string, size: number, count: number) => Promise<number>
   readonly close: () => Promise<void>
 }
 

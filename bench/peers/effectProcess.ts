@@ -57,6 +57,25 @@ export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>): Promise<Se
     captures: (count, atOnce) => runtime.runPromise(times(count, atOnce, capture)),
     handles: (count) => runtime.runPromise(Effect.forEach(Array.from({ length: count }), () => handle)),
     read: (file, args) => runtime.runPromise(count(Command.make(file, ...args))),
+    pipeline: (stages) => {
+      const [first, ...rest] = stages.map(([file, ...args]) => Command.make(file, ...args))
+      return runtime.runPromise(
+        Command.string(rest.reduce<Command.Command>((left, right) => Command.pipeTo(left, right), first!))
+      )
+    },
+    through: (file, size, count) => {
+      let length = 0
+      const output = Stream.repeatValue(new Uint8Array(size)).pipe(
+        Stream.take(count),
+        Command.through(Command.make(file)),
+        Stream.runForEach((chunk) =>
+          Effect.sync(() => {
+            length += chunk.length
+          })
+        )
+      )
+      return runtime.runPromise(Effect.map(output, () => length))
+    },
     interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
     live: (count, file, args) => {
       const start = Command.start(Command.stdin(Command.make(file, ...args), "ignore"))

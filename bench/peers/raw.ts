@@ -48,6 +48,25 @@ export const open = async (): Promise<Session> => {
       await closed(child)
       return length
     },
+    // By hand: as fast as 'drain' allows.
+    through: async (file, size, count) => {
+      const child = spawn(file, [], { stdio: ["pipe", "pipe", "inherit"] })
+      const piece = new Uint8Array(size)
+      let length = 0
+      child.stdout.on("data", (chunk: Buffer) => {
+        length += chunk.length
+      })
+      const ended = new Promise((resolve, reject) => {
+        child.on("error", reject)
+        child.on("close", resolve)
+      })
+      for (let i = 0; i < count; i++) {
+        if (!child.stdin.write(piece)) await new Promise((resolve) => child.stdin.once("drain", resolve))
+      }
+      child.stdin.end()
+      await ended
+      return length
+    },
     // By hand: a group of its own, one signal to it. Every member holds the output, so its end tells that all are gone.
     interrupt: async (script, settled) => {
       const child = start("sh", ["-c", script], { detached: true })

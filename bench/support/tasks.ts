@@ -19,6 +19,13 @@ export interface Tasks {
   readonly direct: { readonly input: { readonly count: number }; readonly output: ReadonlyArray<number> }
   /** Reads that many zeros from a command. */
   readonly read: { readonly input: { readonly bytes: number }; readonly output: { readonly elapsed: number } }
+  /** `head -c BYTES /dev/zero | tr '\\0' a | cat ... | wc -c`, with so many `cat`s. `growth` is of the peak of our own memory. */
+  readonly pipeline: {
+    readonly input: { readonly bytes: number; readonly cats: number }
+    readonly output: { readonly elapsed: number; readonly growth: number }
+  }
+  /** Zeros in pieces of 64 KiB through `cat`. */
+  readonly through: { readonly input: { readonly bytes: number }; readonly output: { readonly elapsed: number } }
   /** From the interrupt of a tree of so many processes until it is gone. */
   readonly interrupt: { readonly input: { readonly size: number }; readonly output: { readonly elapsed: number } }
   /** Starts processes that live until the end, up to so many of them. */

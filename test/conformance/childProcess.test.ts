@@ -4,8 +4,14 @@ import { spawn } from "node:child_process"
 import { afterAll, beforeAll } from "vitest"
 import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { hygiene } from "./hygiene.ts"
+import { operators } from "./operators.ts"
 import { ownerScenarios } from "./owner.ts"
+import { pipelineBytes } from "./pipelineBytes.ts"
+import { pipelines } from "./pipelines.ts"
+import { redirections } from "./redirections.ts"
+import { sinks } from "./sinks.ts"
 import { spawnErrors } from "./spawnErrors.ts"
+import { unsupportedSettings } from "./stageSettings.ts"
 import { streams } from "./streams.ts"
 import { tree } from "./tree.ts"
 
@@ -26,6 +32,12 @@ const subject: Subject = {
 describe("tree", () => tree(suite(subject)))
 describe("owner", () => ownerScenarios(suite(subject)))
 describe("streams", () => streams(suite(subject)))
+describe("pipelines", () => pipelines(suite(subject)))
+describe("bytes of pipelines", () => pipelineBytes(suite(subject)))
+describe("settings of stages", () => unsupportedSettings(suite(subject)))
+describe("redirections", () => redirections(suite(subject)))
+describe("Sinks", () => sinks(suite(subject)))
+describe("through and sink", () => operators(suite(subject)))
 describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
 describe("hygiene and load", () => hygiene(suite(subject)))
 

@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { Command, ProcessSpawner } from "effect-process"
+import { Command, ProcessSpawner, Stdio } from "effect-process"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { type Suite, until, within } from "../support/scenario.ts"
@@ -29,9 +29,29 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
       ])
       yield* until("the owner's end", () => started.hasExited() || undefined)
       assert.deepInclude(started.status(), { code: 0 })
-      // 3 is the directory that ls reads.
-      assert.deepStrictEqual(started.lines, ["0", "1", "2", "3"])
+      // 3 is the directory that ls reads; the last of a pipeline was given 5 as well.
+      assert.deepStrictEqual(started.lines, ["0", "1", "2", "3", "0", "1", "2", "3", "5"])
     }))
+
+  scenario(
+    "37: the owner's descriptors are the same after pipelines that ran, failed to start and were interrupted",
+    (t) =>
+      Effect.gen(function*() {
+        const cat = t.mark(Command.make("cat"))
+        const three = (middle: Command.Command, first = t.sh("echo x")) =>
+          first.pipe(Command.pipeTo(middle), Command.pipeTo(cat), Command.fd(5, Stream.make("five")))
+        yield* Command.string(three(cat))
+        const before = observer.descriptors()
+        const times = (count: number, effect: Effect.Effect<unknown, unknown, ProcessSpawner>) =>
+          Effect.forEach(Array.from({ length: count }), () => effect, { concurrency: 8 })
+        yield* times(60, Command.string(three(cat)))
+        yield* times(32, Effect.flip(Command.run(three(t.mark(Command.make("no-such"))))))
+        yield* times(32, Effect.flip(Command.run(three(cat.pipe(Command.stderr(Stdio.file("/no/such/file")))))))
+        const waiting = Command.run(three(cat, t.sh("exec sleep 100")))
+        yield* times(40, Effect.flatMap(Effect.fork(waiting), (fiber) => Fiber.interrupt(fiber)))
+        yield* afterSettling("descriptors as before", before)
+      })
+  )
 
   scenario("37: signals are at their defaults and none is blocked", (t) =>
     Effect.gen(function*() {

@@ -13,8 +13,14 @@ import * as engines from "../support/engines.ts"
 import { bounds, type Subject, suite } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
 import { hygiene } from "./hygiene.ts"
+import { operators } from "./operators.ts"
 import { ownerScenarios } from "./owner.ts"
+import { pipelineBytes } from "./pipelineBytes.ts"
+import { pipelines } from "./pipelines.ts"
+import { redirections } from "./redirections.ts"
+import { sinks } from "./sinks.ts"
 import { spawnErrors } from "./spawnErrors.ts"
+import { stageSettings } from "./stageSettings.ts"
 import { streams } from "./streams.ts"
 import { terminal } from "./terminal.ts"
 import { tree } from "./tree.ts"
@@ -37,6 +43,12 @@ describe("tree", () => tree(suite(subject)))
 describe("descendants", () => descendants(suite(subject)))
 describe("owner", () => ownerScenarios(suite(subject)))
 describe("streams", () => streams(suite(subject)))
+describe("pipelines", () => pipelines(suite(subject)))
+describe("bytes of pipelines", () => pipelineBytes(suite(subject)))
+describe("settings of stages", () => stageSettings(suite(subject)))
+describe("redirections", () => redirections(suite(subject)))
+describe("Sinks", () => sinks(suite(subject)))
+describe("through and sink", () => operators(suite(subject)))
 describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
 describe("hygiene and load", () => hygiene(suite(subject)))
 describe("terminals", () => terminal(suite(subject)))

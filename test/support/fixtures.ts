@@ -1,6 +1,7 @@
 /** The programs that scenarios run, compiled when first asked for. */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
@@ -32,6 +33,12 @@ export const isOpenToOthers = (uid: number): boolean =>
 
 /** A Node program of `fixtures/`, as `tsc -b` compiled it. */
 export const script = (name: string): string => path.join(root, "dist", "fixtures", `${name}.js`)
+
+/** A directory for the files of a scenario, removed with it. */
+export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-test-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
 
 export interface Owner {
   readonly pid: number

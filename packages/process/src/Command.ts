@@ -409,7 +409,7 @@ export type Descriptor<E = never, R = never> =
  * of the left-most stage that has one.
  *
  * A pipeline fails when any stage does (pipefail), and the error is that of the last one that did. A stage that dies of SIGPIPE
- * because its reader ended first has not failed.
+ * because its reader ended first, or closed the pipe, has not failed.
  *
  * @example
  * import { Command } from "effect-process"
@@ -434,13 +434,17 @@ export const pipeTo: {
     options?: { readonly from?: "stdout" | "stderr" | "all" }
   ): Command<E | E0, R | R0>
 } = dual(
-  (args) => isCommand(args[0]) && isCommand(args[1]),
+  // Options are an object or left out; whatever else comes second is meant to be the next command.
+  (args) => isCommand(args[0]) && args[1] !== undefined && (isCommand(args[1]) || !spec.isObject(args[1])),
   <E0, R0, E, R>(
     self: Command<E0, R0>,
     next: Command<E, R>,
     options?: { readonly from?: "stdout" | "stderr" | "all" }
   ): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => spec.pipe(old, internal.specOf(next), options?.from ?? "stdout"))
+    internal.map<E | E0, R | R0>(self, (old) =>
+      isCommand(next)
+        ? spec.pipe(old, internal.specOf(next), options?.from ?? "stdout")
+        : spec.withProblem(old, `pipeTo: ${spec.show(next)} is no command; write Command.make(program)`))
 )
 
 /**

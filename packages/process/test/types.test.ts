@@ -2,6 +2,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { describe, expectTypeOf, it } from "vitest"
 import {
@@ -17,11 +18,18 @@ import {
   type Signaled,
   type SpawnError,
   type SpawnServerLost,
+  Stdio,
   type TimedOut
 } from "../src/index.ts"
 
 interface Broken {
   readonly _tag: "Broken"
+}
+interface Failing {
+  readonly _tag: "Failing"
+}
+interface Disk {
+  readonly path: string
 }
 interface Database {
   readonly query: string
@@ -53,6 +61,49 @@ describe("types", () => {
     expectTypeOf(fed.pipe(Command.stream))
       .toEqualTypeOf<Stream.Stream<Uint8Array, CommandError | Broken, ProcessSpawner | Database>>()
     expectTypeOf(plain.pipe(Command.streamLines)).toEqualTypeOf<Stream.Stream<string, CommandError, ProcessSpawner>>()
+  })
+
+  it("Sinks, descriptors and the stages of a pipeline add theirs", () => {
+    const sink = Sink.drain as Sink.Sink<void, Uint8Array, never, Failing, Disk>
+    type Both = Command.Command<Broken | Failing, Database | Disk>
+    const drained = plain.pipe(Command.stdout(sink))
+    expectTypeOf(drained).toEqualTypeOf<Command.Command<Failing, Disk>>()
+    expectTypeOf(Command.stderr(fed, sink)).toEqualTypeOf<Both>()
+    expectTypeOf(fed.pipe(Command.fd(3, sink))).toEqualTypeOf<Both>()
+    expectTypeOf(Command.fd(drained, 4, input)).toEqualTypeOf<Both>()
+    expectTypeOf(fed.pipe(Command.pipeTo(drained))).toEqualTypeOf<Both>()
+    expectTypeOf(Command.pipeTo(drained, fed, { from: "all" })).toEqualTypeOf<Both>()
+    expectTypeOf(plain.pipe(
+      Command.stdin(Stdio.file("x")),
+      Command.stdout(Stdio.file("x")),
+      Command.stderr(Stdio.toStdout),
+      Command.fd(3, Stdio.file("x", { mode: "read" })),
+      Command.pipeTo(plain)
+    )).toEqualTypeOf<Command.Command>()
+    expectTypeOf(Command.run(Command.pipeTo(fed, drained))).toEqualTypeOf<
+      Effect.Effect<CommandResult, CommandError | Broken | Failing, ProcessSpawner | Database | Disk>
+    >()
+  })
+
+  it("through adds those of the input, and sink is a Sink of bytes", () => {
+    const source = Stream.empty as Stream.Stream<Uint8Array, Failing, Disk>
+    expectTypeOf(source.pipe(Command.through(fed))).toEqualTypeOf<
+      Stream.Stream<Uint8Array, Broken | Failing | CommandError, Database | Disk | ProcessSpawner>
+    >()
+    expectTypeOf(Command.sink(fed)).toEqualTypeOf<
+      Sink.Sink<CommandResult, Uint8Array, never, CommandError | Broken, ProcessSpawner | Database>
+    >()
+  })
+
+  it("what is no output or input does not type-check", () => {
+    // @ts-expect-error stdout has nothing to follow
+    Command.stdout(plain, Stdio.toStdout)
+    // @ts-expect-error a Sink is no input
+    Command.stdin(plain, Sink.drain)
+    // @ts-expect-error a pipe to nobody
+    Command.fd(plain, 3, "pipe")
+    // @ts-expect-error stdin is no output
+    Command.pipeTo(plain, plain, { from: "stdin" })
   })
 
   it("exitCode and success exclude what cannot be", () => {

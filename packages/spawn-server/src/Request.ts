@@ -101,6 +101,9 @@ export const command = (file: string, args: ReadonlyArray<string> = [], options:
   return { ...rest, stages: [{ ...rest, file, args, redirects }], pipes }
 }
 
+/** What one job may have. The server holds memory for so much of every job that it could run. */
+export const maximum = { stages: 64, pipes: 192, ownersEnds: 96 } as const
+
 const resources = {
   cpu: 0,
   fileSize: 1,
@@ -262,9 +265,12 @@ const writeSpawn = (w: Writer, id: number, request: SpawnRequest, context: Conte
     request.foreground === true ? 1 : 0
   )
   w.u8(whole("kill signal", request.killSignal ?? 15, 1, 64)).u8(
-    whole("number of stages", request.stages.length, 1, 64)
+    whole("number of stages", request.stages.length, 1, maximum.stages)
   )
-  w.u16(whole("number of pipes", pipes.length, 0, 192))
+  w.u16(whole("number of pipes", pipes.length, 0, maximum.pipes))
+  let ownersEnds = 0
+  for (let i = 0; i < pipes.length; i++) if (pipes[i]!.owner !== "none") ownersEnds++
+  whole("number of pipes with an end of the owner's", ownersEnds, 0, maximum.ownersEnds)
   for (let i = 0; i < pipes.length; i++) {
     w.u8(owners[pipes[i]!.owner]).u32(whole("pipe size", pipes[i]!.size ?? 0, 0, 1 << 30))
   }

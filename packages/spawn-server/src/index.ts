@@ -4,7 +4,7 @@ export { ownEnvironment } from "./internal/ownEnvironment.ts"
 export * from "./Job.ts"
 export * from "./Options.ts"
 export * from "./PipeReader.ts"
-export { command } from "./Request.ts"
+export { command, maximum } from "./Request.ts"
 export type {
   CommandOptions,
   EncodedEnvironment,

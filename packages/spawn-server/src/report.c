@@ -133,7 +133,7 @@ micros(struct timeval t)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
 }
 
-void
+static void
 say_exit(uint8_t index)
 {
 	struct waited *s = &job.stages[index];
@@ -161,8 +161,8 @@ say_exit(uint8_t index)
 void
 say_exits(void)
 {
-	for (uint8_t i = 0; i < job.plan->nstages; i++) {
-		if (job.stages[i].ended)
+	for (uint8_t i = job.plan->nstages; i-- > 0;) {
+		if (job.stages[i].ended && !(job.stages[i].held && !job.stages[i + 1].reported))
 			say_exit(i);
 	}
 }

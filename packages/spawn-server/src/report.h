@@ -15,6 +15,7 @@ struct waited {
 	bool ended;
 	bool reported;
 	bool stopped;
+	bool held; /* its end is not said before that of the next stage, see wait_stage */
 	struct rusage usage;
 };
 
@@ -62,8 +63,8 @@ void say_result(uint32_t token, int error);
 void say_processes(enum frame_kind kind, uint32_t token);
 void say_started(bool pending);
 void say_failed(uint8_t stage, uint8_t step, int error, bool exists, const char *path, size_t len);
+/* Of all stages that have ended and are not reported, the last one first. */
 void say_exits(void);
-void say_exit(uint8_t index);
 void say_stop(uint8_t index, int code, int status, bool terminal);
 /* How much is left of the deadline; 0: it is paused. */
 void say_paused(uint64_t left_ms);

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -30,6 +32,19 @@ wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
 {
 	memset(info, 0, sizeof *info);
 	return (int)syscall(SYS_waitid, P_PID, pid, info, options, usage);
+}
+
+/* Whether a stage still has a pipe as its stdin. One that is exiting has none, before it can be waited for. */
+static bool
+reads_on(const struct waited *s)
+{
+	char path[32];
+	struct stat st;
+	int n = snprintf(path, sizeof path, "/proc/%ld/fd/0", (long)s->pid);
+
+	if (s->ended || n < 0 || (size_t)n >= sizeof path)
+		return false;
+	return stat(path, &st) == 0 ? S_ISFIFO(st.st_mode) : errno == EACCES;
 }
 
 static void
@@ -58,10 +73,14 @@ wait_stage(uint8_t index)
 	s->code = info.si_code;
 	s->status = info.si_status;
 	s->ended = true;
+	/*
+	 * The kernel closes a reader's descriptors, and some readers do so themselves, a while before there is a status: its
+	 * writer may have died of that and be found first. It is what ended first that counts, so the writer is said later.
+	 */
+	s->held = s->code == CLD_KILLED && s->status == SIGPIPE && index + 1 < job.plan->nstages && !reads_on(s + 1);
 	job.ended++;
 	if (job.ended == job.plan->nstages)
 		foreground_ended();
-	say_exit(index);
 	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
 	if (index > 0)
 		(void)wait_one(s->pid, &info, WEXITED | WNOHANG, NULL);
@@ -84,10 +103,15 @@ reap(void)
 	size_t left = 0;
 	siginfo_t info;
 
+	/*
+	 * A writer that is found dead of SIGPIPE died after its reader, which is looked at later and so found dead too; said
+	 * the other way round, the reader's end comes first.
+	 */
 	for (uint8_t i = 0; i < job.plan->nstages; i++) {
 		if (!job.stages[i].ended && job.stages[i].pid > 0)
 			wait_stage(i);
 	}
+	say_exits();
 	if (proc_own_children(&job.own) < 0)
 		return false;
 	/*
@@ -437,12 +461,14 @@ start_stages(struct supervisor_setup *setup)
 	static struct start start;
 	int status[2];
 
-	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, setup->null_fd, -1, -1,
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1,
 		(int)setup->plan->max_fd + 1, getpid() };
 	if (keep_own(setup, start.base) < 0) {
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
 		return;
 	}
+	/* Only now, as it may have been moved. */
+	start.null_fd = setup->null_fd;
 	job.socket = setup->socket;
 	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
 		say_failed(0, STEP_FORK, errno, false, "", 0);

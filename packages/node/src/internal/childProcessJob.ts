@@ -34,9 +34,17 @@ class Member {
   readonly pid: number
   readonly group: GroupWatch
   exit: StageExit | undefined
+  /** It died of SIGPIPE after its reader, whose own end was found later. */
+  isAfterReader = false
   private seen = noUsage
 
-  constructor(child: ChildProcess, pid: number, onExit: () => void, onEmpty: () => void) {
+  constructor(
+    child: ChildProcess,
+    pid: number,
+    reader: () => Member | undefined,
+    onExit: () => void,
+    onEmpty: () => void
+  ) {
     this.pid = pid
     this.group = new GroupWatch(pid, onEmpty)
     // At the exit of a child Node closes its stdin. The group may still read there, and would take that for the end of the input.
@@ -45,6 +53,7 @@ class Member {
       // A death by a real-time signal arrives as code 0 and no signal: Node has no name for it.
       const exit = isSignal(signal) ? killed(signal) : exited(code ?? 0)
       this.exit = { pid, exit, usage: this.seen, order: thisTurn() }
+      this.isAfterReader = signal === "SIGPIPE" && reader()?.readsOn === false
       onExit()
       this.group.leaderHasExited()
     })
@@ -54,6 +63,11 @@ class Member {
   sample(): ResourceUsage {
     this.seen = (this.exit === undefined ? processTable.usageOf(this.pid) : undefined) ?? this.seen
     return this.seen
+  }
+
+  /** Its descriptors are closed, by the kernel or by itself, a while before it can be waited for. */
+  get readsOn(): boolean {
+    return this.exit === undefined && processTable.hasPipedStdin(this.pid)
   }
 
   signalLeader(signal: Signal): string | undefined {
@@ -74,6 +88,16 @@ export interface Ends {
   readonly outputs: ReadonlyMap<number, SocketOutput>
 }
 
+/** How all exited, once they have. One that died of its reader's end did so after it, whichever was found first. */
+const exitsOf = (members: ReadonlyArray<Member>): ReadonlyArray<StageExit> => {
+  let reader = 0
+  return members.toReversed().flatMap(({ exit, isAfterReader }) => {
+    if (exit === undefined) return []
+    reader = isAfterReader ? Math.max(exit.order, reader) : exit.order
+    return { ...exit, order: reader }
+  }).reverse()
+}
+
 const own = <A>(ends: ReadonlyMap<number, A>, pipe: number): A => {
   const end = ends.get(pipe)
   if (end === undefined) throw new Error(`pipe ${pipe} is not ours`)
@@ -85,9 +109,9 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
   let exits: ReadonlyArray<StageExit> | undefined
   const { pid } = running[0]
   let leftToEmpty = running.length
-  const members: ReadonlyArray<Member> = running.map(({ child, onEmpty, pid }) =>
-    new Member(child, pid, () => {
-      const all = members.flatMap(({ exit }) => exit === undefined ? [] : [exit])
+  const members: ReadonlyArray<Member> = running.map(({ child, onEmpty, pid }, i) =>
+    new Member(child, pid, () => members[i + 1], () => {
+      const all = exitsOf(members)
       if (all.length < running.length) return
       exits = all
       observer?.exited(Exit.succeed(all))

@@ -35,17 +35,30 @@ const details: Readonly<Record<string, string>> = {
   ENOMEM: "not enough memory"
 }
 
+/** What opening a file means by them, where it is not what running one does. */
+const ofFiles: Readonly<Record<string, { readonly reason: SpawnReason; readonly detail: string }>> = {
+  EACCES: { reason: "PermissionDenied", detail: "permission denied" },
+  EISDIR: { reason: "InvalidArgument", detail: "it is a directory; name a file" },
+  EROFS: { reason: "PermissionDenied", detail: "the file system is read-only" },
+  ENOSPC: { reason: "ResourceExhausted", detail: "no space is left on the device" },
+  ETXTBSY: { reason: "PermissionDenied", detail: "it is a program that runs" }
+}
+
+const fileProblem = (errno: string, stage: SpawnStage) => stage === "open" ? ofFiles[errno] : undefined
+
 /** The failure of a system call as a typed one. `path` is what the call was about. */
 export const failure = (errno: string, stage: SpawnStage, file: string | undefined): SpawnFailure =>
   new SpawnFailure({
-    reason: stage === "chdir" ? "BadWorkingDirectory" : reasons[errno] ?? "Unknown",
+    reason: stage === "chdir"
+      ? "BadWorkingDirectory"
+      : fileProblem(errno, stage)?.reason ?? reasons[errno] ?? "Unknown",
     stage,
     errno,
     path: file,
     detail: `${file === undefined ? "" : `${JSON.stringify(file)}: `}${
       stage === "chdir" && errno === "EACCES"
         ? "permission denied; the directory needs to be searchable"
-        : details[errno] ?? "the system refused"
+        : fileProblem(errno, stage)?.detail ?? details[errno] ?? "the system refused"
     }`
   })
 

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import type { ProcessInfo, ResourceUsage } from "effect-process"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { errnoOf } from "./errno.ts"
 
 /** What the engine decides on; the rest of a row is read only when somebody is shown it. */
 export interface Row {
@@ -186,6 +187,16 @@ const ps = (pid: number, columns: string): string => {
     })
   } catch {
     return ""
+  }
+}
+
+/** Whether its stdin is a pipe, which that of a process that is exiting is not. Without /proc it is taken to be one. */
+export const hasPipedStdin = (pid: number): boolean => {
+  if (!hasProc) return true
+  try {
+    return fs.statSync(`/proc/${pid}/fd/0`).isFIFO()
+  } catch (error) {
+    return errnoOf(error) === "EACCES"
   }
 }
 

@@ -2,6 +2,7 @@
 import {
   InvalidRequest,
   type Job,
+  maximum,
   type Redirect,
   ServerLost,
   SpawnFailure as ClientFailure,
@@ -95,7 +96,23 @@ const stageOf = (stage: StageRequest): ClientStage => ({
 const inheritsStdin = ({ stages }: SpawnRequest): boolean =>
   stages.some(({ redirects }) => redirects.some(({ fd, to }) => fd === 0 && to === "inherit"))
 
+const checkSize = ({ pipes, stages }: SpawnRequest): void => {
+  const ends = pipes.filter(({ owner }) => owner !== "none").length
+  const [what, count, most] = stages.length > maximum.stages
+    ? ["stages", stages.length, maximum.stages]
+    : ends > maximum.ownersEnds
+    ? ["pipes to us", ends, maximum.ownersEnds]
+    : ["pipes", pipes.length, maximum.pipes]
+  if (count <= most) return
+  throw refused(
+    "Unsupported",
+    `${count} ${what} are more than the ${most} of one job on the spawn server; ` +
+      "run a part of the pipeline by Command.through, or send stderr elsewhere"
+  )
+}
+
 const translate = (request: SpawnRequest): ClientRequest => {
+  checkSize(request)
   const { gracePeriod, killSignal, pipes, stages, timeout } = request
   const signal = numberOf(killSignal)
   if (signal === undefined) throw refused("InvalidArgument", `${killSignal} is no signal of this system`)

@@ -81,7 +81,8 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
       switch (event.type) {
         case "exit":
           order.push(event.stage)
-          if (job.hasExited) tellExits()
+          // Not by what the job says: those that were before we listened are told one by one as well.
+          if (order.length === job.pids.length) tellExits()
           return
         case "failed":
           // As a shell reports what it could not run: the spawn has long been answered.

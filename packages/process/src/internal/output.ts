@@ -33,6 +33,7 @@ export class Output {
   private readonly command: () => string
   private readonly sources: ReadonlyArray<Source>
   private open: ReadonlyArray<Source>
+  private listener: (() => void) | undefined
   private used = false
 
   constructor(command: () => string, name: OutputError["stream"], sources: ReadonlyArray<Source>, tail: Tail) {
@@ -63,6 +64,8 @@ export class Output {
       if (bytes instanceof PipeFailure) return bytes
       const others = this.open.filter((other) => other !== source)
       if (bytes === null) {
+        // Told once more of its end, one that waits for the others would not find anything, again and again.
+        source.pipe.listen(undefined)
         this.open = others
         continue
       }
@@ -78,7 +81,12 @@ export class Output {
   }
 
   private listen(listener: (() => void) | undefined): void {
-    for (const { pipe } of this.sources) pipe.listen(listener)
+    this.listener = listener
+    for (const source of this.open) {
+      // A pipe that has something calls back at once, and the listener may have had enough by that.
+      if (this.listener !== listener) return
+      if (this.open.includes(source)) source.pipe.listen(listener)
+    }
   }
 
   /** What there is now, or comes next; nothing at the end. Interruption loses nothing: what is taken is returned. */

@@ -138,15 +138,6 @@ export const each = (self: Spec, f: (stage: Stage, index: number, last: number) 
 export const withProblem = (self: Spec, problem: string): Spec =>
   each(self, (stage, index) => index === 0 ? { ...stage, problem: stage.problem ?? problem } : stage)
 
-/** @internal */
-export const pipe = (self: Spec, next: Spec, from: From): Spec => {
-  const [first, ...rest] = self.stages
-  const left: Stages = rest.length === 0
-    ? [{ ...first, feeds: from }]
-    : [first, ...rest.map((stage, i) => i === rest.length - 1 ? { ...stage, feeds: from } : stage)]
-  return { stages: [...left, ...next.stages], settings: { ...next.settings, ...self.settings } }
-}
-
 /**
  * A value as it may be shown in an error.
  *
@@ -161,6 +152,18 @@ export const show = (value: unknown): string => {
     // An object without a prototype, or one whose toString throws.
     return `(${typeof value})`
   }
+}
+
+/** @internal */
+export const pipe = (self: Spec, next: Spec, from: From): Spec => {
+  if (!["stdout", "stderr", "all"].includes(from)) {
+    return withProblem(self, `pipeTo: from ${show(from)}; write "stdout", "stderr" or "all"`)
+  }
+  const [first, ...rest] = self.stages
+  const left: Stages = rest.length === 0
+    ? [{ ...first, feeds: from }]
+    : [first, ...rest.map((stage, i) => i === rest.length - 1 ? { ...stage, feeds: from } : stage)]
+  return { stages: [...left, ...next.stages], settings: { ...next.settings, ...self.settings } }
 }
 
 const limitNames: ReadonlyArray<string> = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"]

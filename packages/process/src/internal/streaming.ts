@@ -1,11 +1,14 @@
 /** The runners that hand output on as it comes, or take input as it comes. */
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
+import * as MergeDecision from "effect/MergeDecision"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -157,10 +160,14 @@ export const sink = <E, R>(
     const take: Sink.Sink<void, Uint8Array, Uint8Array> = Sink.forEachChunkWhile((chunk) =>
       Effect.map(hand(chunk), () => !stopped.isDone)
     )
-    return take.pipe(
-      Sink.ignoreLeftover,
-      Sink.mapEffect(() => Effect.zipRight(hand(undefined), Fiber.join(fiber)))
-    )
+    const taken = Sink.mapEffect(Sink.ignoreLeftover(take), () => hand(undefined))
+    // The end of the command is not waited for in the input, which may have nothing to say for a long time.
+    return Sink.fromChannel(Channel.mergeWith(Sink.toChannel(taken), {
+      other: Channel.fromEffect(Fiber.join(fiber)),
+      onSelfDone: (exit) =>
+        Exit.isFailure(exit) ? MergeDecision.Done(Exit.failCause(exit.cause)) : MergeDecision.Await(identity),
+      onOtherDone: (exit) => MergeDecision.Done(exit)
+    }))
   }))
 
 /** @internal */

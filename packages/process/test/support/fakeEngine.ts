@@ -214,27 +214,39 @@ export class FakeJob implements Engine.EngineJob {
     this.processGroupId = pid
     this.request = request
     this.record = record
-    const pipe = (stage: Engine.StageRequest | undefined, fd: number): number | undefined => {
-      const redirect = stage?.redirects.find((redirect) => redirect.fd === fd)
-      return redirect?.to === "pipe" ? redirect.pipe : undefined
+    const { pipes, stages } = request
+    for (const [index, stage] of stages.entries()) {
+      for (const redirect of stage.redirects) {
+        if (redirect.to !== "pipe") continue
+        const { fd, pipe } = redirect
+        const name = `${["stdin", "stdout", "stderr"][fd] ?? `descriptor ${fd}`}${index === 0 ? "" : ` ${index}`}`
+        const log = (what: string) => record(`${fd === 1 ? "stdout" : name} ${what}`)
+        if (pipes[pipe]?.owner === "writes") this.inputs.set(pipe, new FakeInput(log))
+        if (pipes[pipe]?.owner === "reads") this.outputs.set(pipe, new FakeOutput(log))
+      }
     }
-    const input = (stage: Engine.StageRequest | undefined, fd: number, name: string): FakeInput => {
-      const fake = new FakeInput((what) => record(`${name} ${what}`))
-      const at = pipe(stage, fd)
-      if (at !== undefined) this.inputs.set(at, fake)
-      return fake
+    const ignored = () => {
+      // Of what is no pipe of ours nothing is told.
     }
-    const output = (stage: Engine.StageRequest | undefined, fd: number, name: string): FakeOutput => {
-      const fake = new FakeOutput((what) => record(`${name} ${what}`))
-      const at = pipe(stage, fd)
-      if (at !== undefined) this.outputs.set(at, fake)
-      return fake
-    }
-    const { stages } = request
-    this.in = input(stages[0], 0, "stdin")
-    this.out = output(stages.at(-1), 1, "stdout")
-    this.errs = stages.map((stage, i) => output(stage, 2, i === 0 ? "stderr" : `stderr ${i}`))
+    this.in = this.inputOf(0, 0) ?? new FakeInput(ignored)
+    this.out = this.outputOf(stages.length - 1, 1) ?? new FakeOutput(ignored)
+    this.errs = stages.map((_, i) => this.outputOf(i, 2) ?? new FakeOutput(ignored))
     this.err = this.errs[0] ?? this.out
+  }
+
+  private pipeAt(stage: number, fd: number): number {
+    const redirect = this.request.stages[stage]?.redirects.find((redirect) => redirect.fd === fd)
+    return redirect?.to === "pipe" ? redirect.pipe : -1
+  }
+
+  /** What we write and that stage reads. */
+  inputOf(stage: number, fd: number): FakeInput | undefined {
+    return this.inputs.get(this.pipeAt(stage, fd))
+  }
+
+  /** What that stage writes and we read. */
+  outputOf(stage: number, fd: number): FakeOutput | undefined {
+    return this.outputs.get(this.pipeAt(stage, fd))
   }
 
   readonly input: Engine.EngineJob["input"] = (pipe) => {
@@ -259,7 +271,7 @@ export class FakeJob implements Engine.EngineJob {
   }
 
   private endPipes(holders: ReadonlyArray<Holder>): Effect.Effect<void> {
-    return Effect.forEach([this.out, ...this.errs], (pipe) => holders.includes(pipe.holder) ? pipe.end : Effect.void)
+    return Effect.forEach(this.outputs.values(), (pipe) => holders.includes(pipe.holder) ? pipe.end : Effect.void)
   }
 
   /** How the stages of a pipeline ended, in place of all of them with one status: status, and order of exit. */
