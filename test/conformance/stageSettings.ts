@@ -12,6 +12,16 @@ import { type Suite } from "../support/scenario.ts"
 type Combinator = (self: Command.Command) => Command.Command
 
 export const stageSettings = ({ scenario }: Suite): void => {
+  scenario(
+    "what a command keeps from others by its umask is kept from them in its files, too",
+    (t) =>
+      Effect.gen(function*() {
+        const file = path.join(yield* fixtures.temporaryDirectory, "secret")
+        yield* Command.run(t.sh("echo x").pipe(Command.umask(0o77), Command.stdout(Stdio.file(file))))
+        assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
+      })
+  )
+
   scenario("each stage has its own umask, limits, niceness and name", (t) =>
     Effect.gen(function*() {
       const tell = t.sh("cat; echo $(umask) $(ulimit -n) $(nice)")

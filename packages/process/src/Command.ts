@@ -540,7 +540,7 @@ export const nice: {
 } = setter(spec.setNice)
 
 /**
- * The permissions that files made by the program do not get. Source: umask(2).
+ * The permissions that files made by the program, or for its redirections, do not get. Source: umask(2).
  *
  * @since 0.1.0
  * @category combinators

@@ -116,7 +116,7 @@ export interface InputPipe {
  *
  * - `inherit`: the owner's own descriptor of that number, 0 to 2
  * - `null`: `/dev/null`
- * - `file`: opened by the engine, created with the umask (open(2)); a relative path is below the owner's directory
+ * - `file`: opened by the engine, created with the umask of the stage (open(2)); a relative path is below the owner's directory
  * - `pipe`: an end of one of the request's pipes, by its index
  * - `descriptor`: what descriptor `of` is when all others are in place, as `2>&1` says
  *

@@ -28,7 +28,7 @@ export type Keyword = "pipe" | "inherit" | "ignore"
 
 /**
  * A file, opened when the command is spawned; a relative path is below the owner's directory. One that is written is made
- * with the permissions that the umask leaves, and emptied unless `mode` is `append`. What fails is a `SpawnError` with stage
+ * with the permissions that the umask, or `Command.umask`, leaves, and emptied unless `mode` is `append`. What fails is a `SpawnError` with stage
  * `open`. Source: open(2).
  *
  * @since 0.1.0

@@ -151,8 +151,6 @@ limit(const struct child *c)
 	const struct stage *s = c->stage;
 	long done = 0;
 
-	if ((s->set & SET_UMASK) != 0)
-		(void)raw1(SYS_umask, s->umask);
 	if (c->start->open_files != NULL)
 		done = raw4(SYS_prlimit64, 0, RLIMIT_NOFILE, c->start->open_files, NULL);
 	for (uint8_t i = 0; done >= 0 && i < s->nlimits; i++) {
@@ -306,6 +304,9 @@ start_child(void *arg)
 	 * opens must be left on SIGTERM. Dispositions have been default since the server began.
 	 */
 	(void)raw4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+	/* Before the files are made: who keeps a program's files from others means its output, too. */
+	if ((c->stage->set & SET_UMASK) != 0)
+		(void)raw1(SYS_umask, c->stage->umask);
 	redirect(c);
 	limit(c);
 	become_user(c);
