@@ -71,6 +71,7 @@ export class PipeReader {
   #state: "idle" | "waiting" | "flowing" | "ended" = "idle"
   #socket: net.Socket | undefined
   #timer: NodeJS.Timeout | undefined
+  #wake: NodeJS.Immediate | undefined
   readonly #taken: Array<Buffer> = []
   #queued = 0
   /** Not told from `#queued`: the mark rises when the pipe is grown. */
@@ -142,9 +143,9 @@ export class PipeReader {
     if (this.#state !== "ended") this.#end()
   }
 
-  /** One in the hands of the consumer, one being filled; above it the pipe is left to fill. */
+  /** What a consumer gets at once when it is slower than we are; above it the pipe is left to fill. */
   get #highWater(): number {
-    return 2 * this.#size
+    return 8 * this.#size
   }
 
   #begin(): void {
@@ -225,9 +226,16 @@ export class PipeReader {
       this.#buffer = none
     }
     if (isFull && this.#mayGrow && ++this.#timesFull === fullBeforeGrowth) void this.#grow()
-    this.onReadable?.()
     this.#isPaused = this.#queued >= this.#highWater
+    // More follows a full read at once: the consumer is woken for all of it together, after this turn's reads.
+    if (!isFull || this.#isPaused) this.onReadable?.()
+    else this.#wake ??= setImmediate(() => this.#wakeNow())
     return !this.#isPaused
+  }
+
+  #wakeNow(): void {
+    this.#wake = undefined
+    this.onReadable?.()
   }
 
   async #grow(): Promise<void> {
