@@ -250,6 +250,9 @@ export class PipeReader {
 
   #end(): void {
     clearTimeout(this.#timer)
+    // Who ends it tells of it.
+    clearImmediate(this.#wake)
+    this.#wake = undefined
     this.#state = "ended"
     if (this.#socket === undefined) fs.closeSync(this.#fd)
     else this.#socket.destroy()
