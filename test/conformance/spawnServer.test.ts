@@ -3,27 +3,17 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import { Command, ProcessSpawner } from "effect-process"
-import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll } from "vitest"
 import * as cgroups from "../support/cgroups.ts"
 import * as engines from "../support/engines.ts"
-import { bounds, type Subject, suite } from "../support/scenario.ts"
+import type { Subject } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
-import { hygiene } from "./hygiene.ts"
-import { operators } from "./operators.ts"
-import { ownerScenarios } from "./owner.ts"
-import { pipelineBytes } from "./pipelineBytes.ts"
-import { pipelines } from "./pipelines.ts"
-import { redirections } from "./redirections.ts"
-import { sinks } from "./sinks.ts"
-import { spawnErrors } from "./spawnErrors.ts"
+import { everyEngine } from "./everyEngine.ts"
 import { stageSettings } from "./stageSettings.ts"
-import { streams } from "./streams.ts"
 import { terminal } from "./terminal.ts"
-import { tree } from "./tree.ts"
 
 const subject: Subject = {
   name: "spawn-server",
@@ -39,30 +29,9 @@ const subject: Subject = {
   }
 }
 
-describe("tree", () => tree(suite(subject)))
-describe("descendants", () => descendants(suite(subject)))
-describe("owner", () => ownerScenarios(suite(subject)))
-describe("streams", () => streams(suite(subject)))
-describe("pipelines", () => pipelines(suite(subject)))
-describe("bytes of pipelines", () => pipelineBytes(suite(subject)))
-describe("settings of stages", () => stageSettings(suite(subject)))
-describe("redirections", () => redirections(suite(subject)))
-describe("Sinks", () => sinks(suite(subject)))
-describe("through and sink", () => operators(suite(subject)))
-describe("spawn errors and statuses", () => spawnErrors(suite(subject)))
-describe("hygiene and load", () => hygiene(suite(subject)))
-describe("terminals", () => terminal(suite(subject)))
-
-describe("40: tree, on a busy machine", () => {
-  const busy: Array<ReturnType<typeof spawn>> = []
-  beforeAll(() => {
-    for (let core = 0; core < 2; core++) busy.push(spawn("sh", ["-c", "while :; do :; done"], { stdio: "ignore" }))
-  })
-  afterAll(() => {
-    for (const child of busy) child.kill("SIGKILL")
-  })
-  tree(suite(subject, { ...bounds, e: 1_500 }))
-  descendants(suite(subject, { ...bounds, e: 1_500 }))
+everyEngine(subject, {
+  further: { "descendants": descendants, "settings of stages": stageSettings, "terminals": terminal },
+  trees: [descendants]
 })
 
 describe("42: a spawn server that does not start", () => {
