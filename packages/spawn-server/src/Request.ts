@@ -2,6 +2,7 @@
 import * as path from "node:path"
 import { InvalidRequest } from "./Failure.ts"
 import { isOwnEnvironment, ownEnvironment } from "./internal/ownEnvironment.ts"
+import { markName } from "./internal/system.ts"
 import { Kind, maximumBody, Writer } from "./internal/wire.ts"
 
 /** One descriptor of a stage. A number that is not named is the server's own for 0 to 2, and closed otherwise. */
@@ -139,7 +140,7 @@ const writeEnvironment = (
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!
     const value = env[name]
-    if (value === undefined || name === "EFFECT_PROCESS_OWNER") continue
+    if (value === undefined || name === markName) continue
     const entry = `${name}=${value}`
     text += entry
     entries.push(entry)

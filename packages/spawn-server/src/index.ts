@@ -1,6 +1,7 @@
 /** Runs processes through a spawn server. Plain Node, no Effect. `PROTOCOL.md` says what goes over the socket. */
 export * from "./Failure.ts"
 export { ownEnvironment } from "./internal/ownEnvironment.ts"
+export { markName, ownerParts } from "./internal/system.ts"
 export * from "./Job.ts"
 export * from "./Options.ts"
 export * from "./PipeReader.ts"

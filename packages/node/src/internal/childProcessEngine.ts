@@ -1,4 +1,5 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
+import { markName } from "@effect-process/spawn-server"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -21,9 +22,6 @@ import { SocketInput, SocketOutput } from "./pipes.ts"
 import { preflight } from "./preflight.ts"
 import { ownerMark } from "./processTable.ts"
 import { Watchdog } from "./watchdog.ts"
-
-/** The variable by which a later owner, and the watchdog, know whose a process is. */
-const markName = "EFFECT_PROCESS_OWNER"
 
 /** Refused rather than left out: a limit that silently does not hold is worse than none. */
 const checkSupported = (stage: StageRequest): void => {
@@ -78,12 +76,12 @@ class Launch {
 
   constructor(
     request: SpawnRequest,
-    links: ReadonlyArray<KernelPipe>,
+    links: ReadonlyMap<number, KernelPipe>,
     watchdog: Watchdog,
     mark: string,
     shield: Shield | undefined
   ) {
-    this.links = new Map(linksOf(request).map((pipe, i) => [pipe, links[i] as KernelPipe]))
+    this.links = links
     this.request = request
     this.watchdog = watchdog
     this.mark = mark
@@ -135,6 +133,7 @@ class Launch {
   })
 }
 
+/** The pipes between stages. */
 const linksOf = ({ pipes }: SpawnRequest): ReadonlyArray<number> =>
   pipes.flatMap(({ owner }, pipe) => owner === "none" ? [pipe] : [])
 
@@ -149,7 +148,7 @@ const start = (
   mark: string,
   shield: Shield | undefined
 ): Effect.Effect<EngineJob, SpawnFailure> =>
-  Effect.flatMap(kernelPipes.make(linksOf(request).length), (links) => {
+  Effect.flatMap(kernelPipes.make(linksOf(request)), (links) => {
     const launch = new Launch(request, links, watchdog, mark, shield)
     let failed: Effect.Effect<never, SpawnFailure> | undefined
     for (const [index, stage] of request.stages.entries()) {
@@ -157,7 +156,7 @@ const start = (
       if (failed !== undefined) break
     }
     // Our copies would keep their readers waiting.
-    kernelPipes.close(links)
+    kernelPipes.close(links.values())
     const [first, ...rest] = launch.started
     if (first === undefined) return failed ?? Effect.die(new Error("a request without stages"))
     const job = childProcessJob.make([first, ...rest], launch)

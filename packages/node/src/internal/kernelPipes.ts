@@ -35,28 +35,28 @@ const open = (name: string): KernelPipe => {
   }
 }
 
-const openAll = (names: ReadonlyArray<string>): ReadonlyArray<KernelPipe> => {
-  const pipes: Array<KernelPipe> = []
+const openAll = (names: ReadonlyMap<number, string>): ReadonlyMap<number, KernelPipe> => {
+  const pipes = new Map<number, KernelPipe>()
   try {
-    for (const name of names) pipes.push(open(name))
+    for (const [key, name] of names) pipes.set(key, open(name))
     return pipes
   } catch (error) {
-    close(pipes)
+    close(pipes.values())
     throw error
   }
 }
 
-/** To be handed to children in the turn in which they come. */
-export const make = (count: number): Effect.Effect<ReadonlyArray<KernelPipe>, SpawnFailure> =>
-  count === 0 ? Effect.succeed([]) : Effect.async((resume) => {
+/** One for each key; to be handed to children in the turn in which they come. */
+export const make = (keys: ReadonlyArray<number>): Effect.Effect<ReadonlyMap<number, KernelPipe>, SpawnFailure> =>
+  keys.length === 0 ? Effect.succeed(new Map()) : Effect.async((resume) => {
     let directory: string
     try {
       directory = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))
     } catch (error) {
       return resume(Effect.fail(failure(errnoOf(error), "open", os.tmpdir())))
     }
-    const names = Array.from({ length: count }, (_, i) => path.join(directory, String(i)))
-    execFile("mkfifo", ["-m", "600", ...names], (error) => {
+    const names = new Map(keys.map((key) => [key, path.join(directory, String(key))]))
+    execFile("mkfifo", ["-m", "600", ...names.values()], (error) => {
       try {
         if (error !== null) throw error
         resume(Effect.succeed(openAll(names)))

@@ -1,4 +1,5 @@
 /** Rows of the process table, read from /proc, or from ps(1) where there is none (macOS). */
+import { ownerParts } from "@effect-process/spawn-server"
 import * as Duration from "effect/Duration"
 import type { ProcessInfo, ResourceUsage } from "effect-process"
 import { execFileSync } from "node:child_process"
@@ -217,10 +218,5 @@ export const usageOf = (pid: number): ResourceUsage | undefined => {
 }
 
 /** The owner as the mark in its children's environment names it: pid, start time in ticks, boot id. */
-export const ownerMark = (): string => {
-  const boot = (readProc("/proc/sys/kernel/random/boot_id") ?? "").trim()
-  const start = hasProc
-    ? String(readStat(process.pid)?.startTicks ?? 0)
-    : ps(process.pid, "lstart=").trim().replace(/\W+/g, "-")
-  return `${process.pid}:${start}:${boot}`
-}
+export const ownerMark = (): string =>
+  hasProc ? ownerParts() : `${process.pid}:${ps(process.pid, "lstart=").trim().replace(/\W+/g, "-")}:`

@@ -74,9 +74,13 @@ const isDenied = (pid: number): boolean => {
   }
 }
 
+/** The variable by which it is known whose a process is. */
+export const markName = "EFFECT_PROCESS_OWNER"
+
 let owner: string | undefined
 
-const ownerParts = (): string => {
+/** This process as that variable names it: pid, start time in ticks, boot id. */
+export const ownerParts = (): string => {
   let boot = ""
   try {
     boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()
@@ -92,7 +96,7 @@ const ownerParts = (): string => {
  *
  * @internal
  */
-export const makeMark = (): string => `EFFECT_PROCESS_OWNER=${(owner ??= ownerParts())}:${randomUUID()}`
+export const makeMark = (): string => `${markName}=${(owner ??= ownerParts())}:${randomUUID()}`
 
 /**
  * What a supervisor calls itself, see PR_SET_NAME.
