@@ -263,8 +263,9 @@ const start =
   (request: SpawnRequest) =>
     Effect.tryPromise({
       try: async (): Promise<EngineJob> => {
-        const job = await servers.spawn(translate(request))
-        const inherits = inheritsStdin(request)
+        const translated = translate(request)
+        const job = await servers.spawn(translated)
+        const inherits = translated.foreground === true
         if (inherits && isatty(0)) followTerminal(job)
         return spawnServerJob.make(job, clock, {
           onLateFailure: late,

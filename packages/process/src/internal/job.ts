@@ -100,7 +100,7 @@ export class Job<E> {
         emptied: (empty) => this.emptied(empty),
         deadlinePassed: () => void Runtime.runFork(this.runtime)(this.pastDeadline)
       })
-      const begun = this.stdio.begin<R>(fork)
+      const begun = this.stdio.begin<R>()
       if (this.deadline === Infinity || this.engine.guarantees.deadline === "external") return begun
       return Effect.flatMap(Effect.zipRight(begun, fork(this.watchDeadline())), (fiber) => {
         this.deadlineWatch = fiber

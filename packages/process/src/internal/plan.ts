@@ -5,8 +5,17 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { type PipeRequest, type Redirect, SpawnFailure, type StageRequest } from "../Engine.ts"
 import { File, ToStdout } from "../Stdio.ts"
-import { type Descriptor, type ErrorOutput, type Input, type Output, show, type Spec, type Stage } from "./spec.ts"
-import { isObject, unredact } from "./spec.ts"
+import {
+  type Descriptor,
+  type ErrorOutput,
+  type Input,
+  isObject,
+  type Output,
+  show,
+  type Spec,
+  type Stage,
+  unredact
+} from "./spec.ts"
 import { printable } from "./text.ts"
 import { reveal } from "./words.ts"
 

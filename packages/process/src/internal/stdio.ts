@@ -9,10 +9,11 @@ import * as Stream from "effect/Stream"
 import { OutputError } from "../CommandError.ts"
 import type { EngineJob } from "../Engine.ts"
 import { specName } from "./command.ts"
+import { fork } from "./fork.ts"
 import { Input } from "./input.ts"
 import { Once } from "./once.ts"
 import { Output } from "./output.ts"
-import type { Plan, Source } from "./plan.ts"
+import type { Drain, Plan, Source } from "./plan.ts"
 import { secretsOf, type Spec } from "./spec.ts"
 import { Tail } from "./text.ts"
 
@@ -53,20 +54,20 @@ export class JobStdio<E> {
     this.feeds = plan.feeds.map(({ name, pipe }) =>
       pipe === plan.stdin ? this.stdin : new Input(command, name, running.input(pipe), failed)
     )
+    const sourceOf = (name: Drain["name"], { pipe, stage }: Source) => {
+      const source = { pipe: running.output(pipe), tail: tail() }
+      if (name === "stderr") this.stderrTails.set(stage, source.tail)
+      return source
+    }
     const output = (name: "stdout" | "stderr", planned: ReadonlyArray<Source>) => {
-      const sources = planned.map(({ pipe, stage }) => {
-        const source = { pipe: running.output(pipe), tail: tail() }
-        if (name === "stderr") this.stderrTails.set(stage, source.tail)
-        return source
-      })
+      const sources = planned.map((source) => sourceOf(name, source))
       return new Output(command, name, sources, sources.length === 1 ? sources[0]?.tail ?? tail() : tail())
     }
     this.stdout = output("stdout", plan.stdout)
     this.stderr = output("stderr", plan.stderr)
-    this.drains = plan.drains.map(({ name, pipe, stage }) => {
-      const source = { pipe: running.output(pipe), tail: tail() }
-      if (name === "stderr") this.stderrTails.set(stage, source.tail)
-      return new Output(command, name, [source], source.tail)
+    this.drains = plan.drains.map((drain) => {
+      const source = sourceOf(drain.name, drain)
+      return new Output(command, drain.name, [source], source.tail)
     })
     if (this.drains.length === 0) this.sinks.done(Exit.void)
   }
@@ -85,7 +86,7 @@ export class JobStdio<E> {
   }
 
   /** Starts what feeds and drains the job. Their Streams and Sinks carry the types that `Command` keeps track of. */
-  begin<R>(fork: <A>(effect: Effect.Effect<A, never, R>) => Effect.Effect<Fiber.RuntimeFiber<A>, never, R>) {
+  begin<R>(): Effect.Effect<void, never, R> {
     if (this.feeds.length === 0 && this.drains.length === 0) return Effect.void
     return Effect.gen(this, function*() {
       for (const [i, input] of this.feeds.entries()) {
