@@ -210,7 +210,7 @@ const fromPlatformSpec = (command: PlatformCommand.Command): spec.Spec => {
   if (command._tag === "PipedCommand") {
     return spec.pipe(fromPlatformSpec(command.left), fromPlatformSpec(command.right), "stdout")
   }
-  const words = command.shell === false
+  const words = command.shell === false || command.shell === ""
     ? [command.command, ...command.args]
     // As node:child_process does it: the shell reads the words joined by spaces.
     : [
@@ -219,7 +219,8 @@ const fromPlatformSpec = (command: PlatformCommand.Command): spec.Spec => {
       [command.command, ...command.args].join(" ")
     ]
   const { gid, stderr, stdin, stdout, uid } = command
-  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), {})
+  const { extendEnv } = command
+  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), { extendEnv })
   const directory = Option.getOrUndefined(command.cwd)
   self = spec.each(self, (stage) => ({ ...stage, workingDirectory: directory, stdin, stdout, stderr }))
   if (Option.isSome(uid) !== Option.isSome(gid)) {
