@@ -10,8 +10,9 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { Command, type CommandError, type Process, ProcessSpawner, Signal, SpawnError } from "effect-process"
+import { Command, type CommandError, type Process, ProcessSpawner, Signal, SpawnError, Stdio } from "effect-process"
 import { isExited } from "effect-process/ExitStatus"
+import { costly, type IdleStdin, make as makeIdleStdin } from "./idleStdin.ts"
 import { asScript, failedStage, prepare, type Prepared } from "./platformCommand.ts"
 import * as errors from "./platformError.ts"
 import { readAhead } from "./readAhead.ts"
@@ -156,17 +157,40 @@ const processOf = (opened: Opened): CommandExecutor.Process =>
     stderr: opened.stderr
   })
 
-/** Nothing but the end of the command closes a stdin that nobody writes. */
-const held = (prepared: Prepared): Command.Command<PlatformError> => {
-  if (prepared.stages[0].stdin !== "pipe") return prepared.command
-  const known = heldOpen.get(prepared.command)
-  if (known !== undefined) return known
-  const made = Command.stdin(prepared.command, Stream.never)
-  heldOpen.set(prepared.command, made)
-  return made
-}
+/** What gives a runner's command a stdin, where it asks for a pipe that nobody writes. */
+class Idle {
+  private readonly make: Effect.Effect<IdleStdin>
+  private known: IdleStdin | undefined
+  private dressed = new WeakMap<Command.Command<PlatformError>, Command.Command<PlatformError>>()
 
-const heldOpen = new WeakMap<Command.Command<PlatformError>, Command.Command<PlatformError>>()
+  constructor(make: Effect.Effect<IdleStdin>) {
+    this.make = make
+  }
+
+  private dress(command: Command.Command<PlatformError>, stdin: IdleStdin): Command.Command<PlatformError> {
+    const known = this.dressed.get(command)
+    if (known !== undefined) return known
+    const made = Command.stdin(command, stdin)
+    this.dressed.set(command, made)
+    return made
+  }
+
+  of({ command, stages }: Prepared): Effect.Effect<Command.Command<PlatformError>> {
+    if (stages[0].stdin !== "pipe") return Effect.succeed(command)
+    if (this.known !== undefined) return Effect.succeed(this.dress(command, this.known))
+    return Effect.map(this.make, (stdin) => this.dress(command, this.known ??= stdin))
+  }
+
+  /** Where a security module closes /proc to the child. */
+  gaveUp(error: unknown): boolean {
+    const isOurs = error instanceof SpawnError && error.stage === "open" && this.known instanceof Stdio.File &&
+      error.path === this.known.path
+    if (!isOurs) return false
+    this.known = costly
+    this.dressed = new WeakMap()
+    return true
+  }
+}
 
 const hasSinks = ({ stderr, stdout }: Prepared): boolean => stdout !== undefined || stderr !== undefined
 
@@ -218,8 +242,23 @@ const isEncoding = (label: string): boolean => {
   }
 }
 
-const make = (spawner: Spawner): CommandExecutor.CommandExecutor => {
+const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => {
   const prepared = (command: Platform.Command) => prepare(command, stream)
+
+  const idly = <A, E, R>(
+    ready: Prepared,
+    use: (command: Command.Command<PlatformError>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> =>
+    Effect.catchAll(
+      Effect.flatMap(idle.of(ready), use),
+      (error) => idle.gaveUp(error) ? idly(ready, use) : Effect.fail(error)
+    )
+
+  const streamIdly = (ready: Prepared): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
+    Stream.catchAll(
+      Stream.unwrap(Effect.map(idle.of(ready), Command.stream)),
+      (error) => idle.gaveUp(error) ? streamIdly(ready) : Stream.fail(error)
+    )
 
   const run = <A, E extends CommandError | PlatformError>(
     command: Platform.Command,
@@ -237,7 +276,7 @@ const make = (spawner: Spawner): CommandExecutor.CommandExecutor => {
     Stream.suspend(() => {
       const ready = prepared(command)
       return streamWithScripts(ready, (ready): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
-        hasSinks(ready) ? streamThroughSinks(spawner, ready) : Command.stream(held(ready))).pipe(
+        hasSinks(ready) ? streamThroughSinks(spawner, ready) : streamIdly(ready)).pipe(
         Stream.mapError((error) => toPlatform(ready, error)),
         Stream.provideService(ProcessSpawner, spawner)
       )
@@ -248,7 +287,7 @@ const make = (spawner: Spawner): CommandExecutor.CommandExecutor => {
       hasSinks(ready)
         ? Effect.scoped(Effect.flatMap(openToEnd(spawner, ready), ({ ended, opened }) =>
           Stream.runDrain(opened.stdout).pipe(Effect.zipRight(ended), Effect.zipRight(exitCodeOf(opened)))))
-        : Command.exitCode(held(ready))).pipe(Effect.map((code) => CommandExecutor.ExitCode(code)))
+        : idly(ready, Command.exitCode)).pipe(Effect.map((code) => CommandExecutor.ExitCode(code)))
 
   const string: CommandExecutor.CommandExecutor["string"] = (command, encoding = "utf-8") => {
     if (!isEncoding(encoding)) return Effect.fail(errors.unknownEncoding("string", encoding))
@@ -257,7 +296,7 @@ const make = (spawner: Spawner): CommandExecutor.CommandExecutor => {
         ? Effect.map(Stream.run(streamThroughSinks(spawner, ready), collect), (bytes) =>
           new TextDecoder(encoding).decode(bytes))
         // A byte order mark is no part of the text.
-        : Effect.map(Command.string(held(ready), encoding), (text) => text.startsWith("\uFEFF") ? text.slice(1) : text))
+        : Effect.map(idly(ready, (command) => Command.string(command, encoding)), (text) => text.startsWith("\uFEFF") ? text.slice(1) : text))
   }
 
   const linesOf = (text: string): Effect.Effect<Array<string>> =>
@@ -279,7 +318,10 @@ const make = (spawner: Spawner): CommandExecutor.CommandExecutor => {
   }
 }
 
-export const layer: Layer.Layer<CommandExecutor.CommandExecutor, never, ProcessSpawner> = Layer.effect(
+export const layer: Layer.Layer<CommandExecutor.CommandExecutor, never, ProcessSpawner> = Layer.scoped(
   CommandExecutor.CommandExecutor,
-  Effect.map(ProcessSpawner, make)
+  Effect.gen(function*() {
+    const idle = yield* Effect.cached(Scope.extend(makeIdleStdin, yield* Effect.scope))
+    return make(yield* ProcessSpawner, new Idle(idle))
+  })
 )

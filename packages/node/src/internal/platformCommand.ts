@@ -19,8 +19,6 @@ export interface Prepared {
   /** What the last stage's outputs go through. */
   readonly stdout: Transducer | undefined
   readonly stderr: Transducer | undefined
-  /** The handle's stdin is its own. */
-  readonly isFed: boolean
 }
 
 const transducer = (output: Platform.Command.Output): Transducer | undefined =>
@@ -99,8 +97,7 @@ export const prepare = (
     stages,
     command: build(stages, new Map()),
     stdout: transducer(last.stdout),
-    stderr: transducer(last.stderr),
-    isFed: typeof stages[0].stdin !== "string"
+    stderr: transducer(last.stderr)
   }
   made.set(command, prepared)
   return prepared
