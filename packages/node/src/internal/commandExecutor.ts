@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { Command, type CommandError, type Process, ProcessSpawner, Signal, SpawnError, Stdio } from "effect-process"
 import { isExited } from "effect-process/ExitStatus"
 import { costly, type IdleStdin, make as makeIdleStdin } from "./idleStdin.ts"
-import { asScript, failedStage, prepare, type Prepared } from "./platformCommand.ts"
+import { asScript, failedStage, preparer, type Prepared } from "./platformCommand.ts"
 import * as errors from "./platformError.ts"
 import { readAhead } from "./readAhead.ts"
 
@@ -32,7 +32,7 @@ const toPlatform = (prepared: Prepared, error: CommandError | PlatformError): Pl
   const failure = error as Failure
   switch (failure._tag) {
     case "SpawnError":
-      return errors.spawnFailed(prepared.stages[failedStage(prepared, failure)] ?? prepared.stages[0], failure)
+      return errors.spawnFailed(failedStage(prepared, failure), failure)
     case "Signaled":
       return errors.signaled(lastOf(prepared), failure.signal)
     default:
@@ -243,7 +243,6 @@ const isEncoding = (label: string): boolean => {
 }
 
 const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => {
-  const prepared = (command: Platform.Command) => prepare(command, stream)
 
   const idly = <A, E, R>(
     ready: Prepared,
@@ -260,6 +259,18 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
       (error) => idle.gaveUp(error) ? streamIdly(ready) : Stream.fail(error)
     )
 
+  const stream: CommandExecutor.CommandExecutor["stream"] = (command) =>
+    Stream.suspend(() => {
+      const ready = prepared(command)
+      return streamWithScripts(ready, (ready): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
+        hasSinks(ready) ? streamThroughSinks(spawner, ready) : streamIdly(ready)).pipe(
+        Stream.mapError((error) => toPlatform(ready, error)),
+        Stream.provideService(ProcessSpawner, spawner)
+      )
+    })
+
+  const prepared = preparer(stream)
+
   const run = <A, E extends CommandError | PlatformError>(
     command: Platform.Command,
     use: (prepared: Prepared) => Effect.Effect<A, E, ProcessSpawner>
@@ -269,16 +280,6 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
       return withScripts(ready, use).pipe(
         Effect.mapError((error) => toPlatform(ready, error)),
         Effect.provideService(ProcessSpawner, spawner)
-      )
-    })
-
-  const stream: CommandExecutor.CommandExecutor["stream"] = (command) =>
-    Stream.suspend(() => {
-      const ready = prepared(command)
-      return streamWithScripts(ready, (ready): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
-        hasSinks(ready) ? streamThroughSinks(spawner, ready) : streamIdly(ready)).pipe(
-        Stream.mapError((error) => toPlatform(ready, error)),
-        Stream.provideService(ProcessSpawner, spawner)
       )
     })
 
@@ -321,7 +322,10 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
 export const layer: Layer.Layer<CommandExecutor.CommandExecutor, never, ProcessSpawner> = Layer.scoped(
   CommandExecutor.CommandExecutor,
   Effect.gen(function*() {
-    const idle = yield* Effect.cached(Scope.extend(makeIdleStdin, yield* Effect.scope))
-    return make(yield* ProcessSpawner, new Idle(idle))
+    const spawner = yield* ProcessSpawner
+    // Node's own pipes cost little, and its children open a FIFO by a shell.
+    const isShared = spawner.guarantees.engine === "spawn-server"
+    const shared = yield* Effect.cached(Scope.extend(makeIdleStdin, yield* Effect.scope))
+    return make(spawner, new Idle(isShared ? shared : Effect.succeed(costly)))
   })
 )

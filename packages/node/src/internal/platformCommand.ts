@@ -19,7 +19,11 @@ export interface Prepared {
   /** What the last stage's outputs go through. */
   readonly stdout: Transducer | undefined
   readonly stderr: Transducer | undefined
+  /** What stands before the program of a stage, by its index. */
+  readonly interpreters: Interpreters
 }
+
+type Interpreters = ReadonlyMap<number, ReadonlyArray<string>>
 
 const transducer = (output: Platform.Command.Output): Transducer | undefined =>
   typeof output === "string" ? undefined : output
@@ -56,10 +60,9 @@ const stageOf = (
   return sink === undefined ? self : Command.stderr(self, Sink.zipRight(sink, Sink.drain))
 }
 
-/** `interpreters` stands before the program of a stage, by its index. */
 const build = (
   stages: Prepared["stages"],
-  interpreters: ReadonlyMap<number, ReadonlyArray<string>>
+  interpreters: Interpreters
 ): Command.Command<PlatformError> => {
   const [first, ...rest] = stages.map((stage, i) =>
     stageOf(stage, { first: i === 0, last: i === stages.length - 1 }, interpreters.get(i) ?? [])
@@ -71,46 +74,51 @@ const build = (
   )
 }
 
-const made = new WeakMap<Platform.Command, Prepared>()
+type StreamOf = (command: Platform.Command) => Stream.Stream<Uint8Array, PlatformError>
 
-/** `streamOf` runs what stands before a Sink in the middle of a pipeline, which no pipe of the kernel can run. */
-export const prepare = (
-  command: Platform.Command,
-  streamOf: (command: Platform.Command) => Stream.Stream<Uint8Array, PlatformError>
-): Prepared => {
-  const known = made.get(command)
-  if (known !== undefined) return known
-  let stages: Prepared["stages"] = Platform.flatten(command) as unknown as Prepared["stages"]
+/** A Sink in the middle of a pipeline is no pipe of the kernel: what stands before it is run by itself, and fed to the rest. */
+const withoutSinks = (stages: Prepared["stages"], streamOf: StreamOf): Prepared["stages"] => {
   const middle = stages.slice(0, -1).findLastIndex(({ stdout }) => typeof stdout !== "string")
-  if (middle >= 0) {
-    const before = stages.slice(0, middle + 1).reduce<Platform.Command | undefined>(
-      (left, right) => left === undefined ? right : Platform.pipeTo(left, right),
-      undefined
-    )
-    const [next, ...rest] = stages.slice(middle + 1)
-    if (before !== undefined && next !== undefined) {
-      stages = [Platform.stdin(next, streamOf(before)) as Platform.StandardCommand, ...rest]
-    }
-  }
-  const last = stages[stages.length - 1] ?? stages[0]
-  const prepared: Prepared = {
-    stages,
-    command: build(stages, new Map()),
-    stdout: transducer(last.stdout),
-    stderr: transducer(last.stderr)
-  }
-  made.set(command, prepared)
-  return prepared
+  const [next, ...rest] = stages.slice(middle + 1)
+  if (middle < 0 || next === undefined) return stages
+  const [first, ...more] = stages
+  const before = more.slice(0, middle).reduce<Platform.Command>((left, right) => Platform.pipeTo(left, right), first)
+  return [Platform.stdin(next, streamOf(before)) as Platform.StandardCommand, ...rest]
 }
+
+const none: Interpreters = new Map()
+
+/** Most commands that are run are run again. `streamOf` is that of the executor. */
+export const preparer = (streamOf: StreamOf): (command: Platform.Command) => Prepared => {
+  const made = new WeakMap<Platform.Command, Prepared>()
+  return (command) => {
+    const known = made.get(command)
+    if (known !== undefined) return known
+    const [head, ...tail] = Platform.flatten(command)
+    const stages = withoutSinks([head, ...tail], streamOf)
+    const last = stages[stages.length - 1] ?? stages[0]
+    const prepared: Prepared = {
+      stages,
+      command: build(stages, none),
+      stdout: transducer(last.stdout),
+      stderr: transducer(last.stderr),
+      interpreters: none
+    }
+    made.set(command, prepared)
+    return prepared
+  }
+}
+
+/** The stages that a failed spawn may be about: it tells the command of one. */
+const candidates = ({ stages }: Prepared, { command }: SpawnError): ReadonlyArray<number> =>
+  stages.flatMap((stage, i) => {
+    const [file, args] = programOf(stage)
+    return String(Command.make(text(file), ...args.map(text))) === command ? [i] : []
+  })
 
 /** The stage that a failed spawn is about. */
-export const failedStage = ({ stages }: Prepared, { command }: SpawnError): number => {
-  const names = stages.map((stage) => {
-    const [file, args] = programOf(stage)
-    return String(Command.make(text(file), ...args.map(text)))
-  })
-  return Math.max(0, names.indexOf(command))
-}
+export const failedStage = (prepared: Prepared, error: SpawnError): Platform.StandardCommand =>
+  prepared.stages[candidates(prepared, error)[0] ?? 0] ?? prepared.stages[0]
 
 /**
  * What execvp(3), and with it the original, does with a file that has no format the kernel knows: it is a script for `sh`.
@@ -118,6 +126,9 @@ export const failedStage = ({ stages }: Prepared, { command }: SpawnError): numb
  */
 export const asScript = (prepared: Prepared, error: SpawnError): Prepared | undefined => {
   if (error.errno !== "ENOEXEC" || error.path === undefined) return undefined
-  const index = failedStage(prepared, error)
-  return { ...prepared, command: build(prepared.stages, new Map([[index, ["/bin/sh", error.path]]])) }
+  const { interpreters, stages } = prepared
+  const index = candidates(prepared, error).find((stage) => !interpreters.has(stage))
+  if (index === undefined) return undefined
+  const more = new Map(interpreters).set(index, ["/bin/sh", error.path])
+  return { ...prepared, command: build(stages, more), interpreters: more }
 }
