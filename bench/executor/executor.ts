@@ -41,7 +41,8 @@ const pipeline = ({ rounds, short }: Settings) =>
     const bytes = (short ? 8 : 1024) * 2 ** 20
     const rateOf = (peer: string) =>
       Effect.map(Worker.start(peer), (worker) =>
-        Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), ({ elapsed }) => bytes / 2 ** 30 / (elapsed / 1000)))
+        Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), ({ elapsed }) =>
+          bytes / 2 ** 30 / (elapsed / 1000)))
     const { dropIn, platform } = yield* interleave(rounds, {
       dropIn: yield* rateOf("dropIn"),
       platform: yield* rateOf("platform")

@@ -29,8 +29,10 @@ const typeInto = (args: ReadonlyArray<string>, answers: ReadonlyArray<readonly [
       Effect.sync(() => {
         printed += text
       })).pipe(Effect.fork)
-    const keys = Stream.mapEffect(Stream.fromIterable(answers), ([asked, keys]) =>
-      Effect.as(until(() => printed.includes(asked)), new TextEncoder().encode(keys)))
+    const keys = Stream.mapEffect(
+      Stream.fromIterable(answers),
+      ([asked, keys]) => Effect.as(until(() => printed.includes(asked)), new TextEncoder().encode(keys))
+    )
     yield* Effect.fork(Stream.run(Stream.concat(keys, Stream.never), process.stdin))
     const code = yield* process.exitCode
     yield* until(() => printed.includes("}") || code !== 0)

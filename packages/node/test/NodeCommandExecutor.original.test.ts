@@ -90,18 +90,24 @@ const cases: Readonly<Record<string, Effect.Effect<unknown, unknown, CommandExec
   "env alone": Command.string(Command.env(script("echo $A-$HOME"), { A: "1" }, { extendEnv: false })),
   "workingDirectory": Command.string(Command.workingDirectory(Command.make("pwd"), "/usr")),
   "runInShell": Command.string(Command.runInShell(Command.make("echo", "$((1 + 1))", "&&", "echo", "two"), true)),
-  "runInShell, another shell": Command.string(Command.runInShell(Command.make("echo", "${BASH_VERSION:+bash}"), "bash")),
+  "runInShell, another shell": Command.string(
+    Command.runInShell(Command.make("echo", "${BASH_VERSION:+bash}"), "bash")
+  ),
   "runInShell, none": Command.string(Command.runInShell(Command.make("echo", "$HOME"), false)),
   "runInShell, an empty name": Command.string(Command.runInShell(Command.make("echo", "$HOME"), "")),
   "runInShell, a command that is missing": Command.exitCode(Command.runInShell(Command.make("nonexistent"), true)),
-  "pipeTo": Command.lines(Command.make("printf", "3\\n1\\n2\\n").pipe(
-    Command.pipeTo(Command.make("cat")),
-    Command.pipeTo(Command.make("sort"))
-  )),
-  "pipeTo, with stdin": Command.string(Command.make("cat").pipe(
-    Command.pipeTo(Command.make("tr", "a", "b")),
-    Command.feed("aaa")
-  )),
+  "pipeTo": Command.lines(
+    Command.make("printf", "3\\n1\\n2\\n").pipe(
+      Command.pipeTo(Command.make("cat")),
+      Command.pipeTo(Command.make("sort"))
+    )
+  ),
+  "pipeTo, with stdin": Command.string(
+    Command.make("cat").pipe(
+      Command.pipeTo(Command.make("tr", "a", "b")),
+      Command.feed("aaa")
+    )
+  ),
   "pipeTo, nested on the right": Command.string(
     Command.pipeTo(Command.make("echo", "x"), Command.pipeTo(Command.make("cat"), Command.make("cat")))
   ),

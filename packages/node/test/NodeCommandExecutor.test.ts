@@ -100,8 +100,7 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
       const answer = Command.string(Command.make("custom-echo", "hi")).pipe(
         Effect.catchTag(
           "SystemError",
-          (error) =>
-            error.reason === "NotFound" ? Command.string(Command.make("echo", "hi")) : Effect.fail(error)
+          (error) => error.reason === "NotFound" ? Command.string(Command.make("echo", "hi")) : Effect.fail(error)
         )
       )
       assert.strictEqual(yield* answer, "hi\n")
@@ -125,7 +124,9 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
     Effect.gen(function*() {
       const name = token()
       const fiber = yield* Effect.fork(
-        Command.exitCode(script(`(trap '' TERM; exec sh -c 'while :; do sleep 1; done' ${name}) & exec sleep 100`, name))
+        Command.exitCode(
+          script(`(trap '' TERM; exec sh -c 'while :; do sleep 1; done' ${name}) & exec sleep 100`, name)
+        )
       )
       yield* until(() => alive(name).length > 0)
       const started = performance.now()
@@ -411,9 +412,12 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
       assert.strictEqual(yield* Command.string(command), "1-path\n")
       const alone = Command.env(Command.make("/usr/bin/env"), { X: "1" }, { extendEnv: false })
       // The owner's mark is in every environment: by it the orphans of an owner are found.
-      assert.deepStrictEqual((yield* Command.lines(alone)).filter((line) => !line.startsWith("EFFECT_PROCESS_OWNER=")), [
-        "X=1"
-      ])
+      assert.deepStrictEqual(
+        (yield* Command.lines(alone)).filter((line) => !line.startsWith("EFFECT_PROCESS_OWNER=")),
+        [
+          "X=1"
+        ]
+      )
     })
   )
 

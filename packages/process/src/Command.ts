@@ -270,8 +270,10 @@ export class SettingsLost extends Data.TaggedError("SettingsLost")<{
 export const toPlatform = <E extends PlatformError = never>(
   self: Command<E>
 ): Either.Either<PlatformCommand.Command, SettingsLost> =>
-  Either.mapLeft(platform.to(internal.specOf(self)), (settings) =>
-    new SettingsLost({ command: internal.name(self), settings }))
+  Either.mapLeft(
+    platform.to(internal.specOf(self)),
+    (settings) => new SettingsLost({ command: internal.name(self), settings })
+  )
 
 /** Makes a combinator of one argument dual. */
 const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {

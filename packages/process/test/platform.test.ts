@@ -26,7 +26,10 @@ const seen = (command: Platform.Command): ReadonlyArray<unknown> =>
 const back = (command: Platform.Command) => Either.getOrThrow(Command.toPlatform(Command.fromPlatform(command)))
 
 const withIds = (command: Platform.Command, uid: number, gid: number): Platform.Command =>
-  Object.assign(Object.create(Object.getPrototypeOf(command)), command, { uid: Option.some(uid), gid: Option.some(gid) })
+  Object.assign(Object.create(Object.getPrototypeOf(command)), command, {
+    uid: Option.some(uid),
+    gid: Option.some(gid)
+  })
 
 describe("fromPlatform and back", () => {
   const commands: Readonly<Record<string, Platform.Command>> = {

@@ -114,7 +114,7 @@ const killOf = ({ prepared, process }: Opened) => (name: CommandExecutor.Signal 
   const signal: unknown = synonyms[name] ?? name
   if (!Signal.isSignal(signal)) {
     return Effect.fail(
-      new BadArgument({ module: "Command", method: "kill", description: `${String(name)} is no signal of this system` })
+      new BadArgument({ module: "Command", method: "kill", description: `${name} is no signal of this system` })
     )
   }
   const sent = Effect.mapError(process.signal(signal), (error) =>
@@ -196,8 +196,9 @@ const hasSinks = ({ stderr, stdout }: Prepared): boolean => stdout !== undefined
 
 /** A run whose outputs go through Sinks: the output, then the exit. */
 const streamThroughSinks = (spawner: Spawner, prepared: Prepared) =>
-  Stream.unwrapScoped(Effect.map(openToEnd(spawner, prepared), ({ ended, opened }) =>
-    Stream.concat(opened.stdout, Stream.execute(ended))))
+  Stream.unwrapScoped(
+    Effect.map(openToEnd(spawner, prepared), ({ ended, opened }) => Stream.concat(opened.stdout, Stream.execute(ended)))
+  )
 
 /** As a runner of ours: what holds the output open after the exit is ended. */
 const openToEnd = (spawner: Spawner, prepared: Prepared) =>
@@ -243,7 +244,6 @@ const isEncoding = (label: string): boolean => {
 }
 
 const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => {
-
   const idly = <A, E, R>(
     ready: Prepared,
     use: (command: Command.Command<PlatformError>) => Effect.Effect<A, E, R>
@@ -262,8 +262,11 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
   const stream: CommandExecutor.CommandExecutor["stream"] = (command) =>
     Stream.suspend(() => {
       const ready = prepared(command)
-      return streamWithScripts(ready, (ready): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
-        hasSinks(ready) ? streamThroughSinks(spawner, ready) : streamIdly(ready)).pipe(
+      return streamWithScripts(
+        ready,
+        (ready): Stream.Stream<Uint8Array, CommandError | PlatformError, ProcessSpawner> =>
+          hasSinks(ready) ? streamThroughSinks(spawner, ready) : streamIdly(ready)
+      ).pipe(
         Stream.mapError((error) => toPlatform(ready, error)),
         Stream.provideService(ProcessSpawner, spawner)
       )
@@ -297,7 +300,11 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
         ? Effect.map(Stream.run(streamThroughSinks(spawner, ready), collect), (bytes) =>
           new TextDecoder(encoding).decode(bytes))
         // A byte order mark is no part of the text.
-        : Effect.map(idly(ready, (command) => Command.string(command, encoding)), (text) => text.startsWith("\uFEFF") ? text.slice(1) : text))
+        : Effect.map(
+          idly(ready, (command) =>
+            Command.string(command, encoding)),
+          (text) => text.startsWith("\uFEFF") ? text.slice(1) : text
+        ))
   }
 
   const linesOf = (text: string): Effect.Effect<Array<string>> =>

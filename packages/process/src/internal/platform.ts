@@ -26,7 +26,9 @@ export const from = (command: Platform.Command): spec.Spec => {
       [command.command, ...command.args].join(" ")
     ]
   const { extendEnv, gid, stderr, stdin, stdout, uid } = command
-  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), { extendEnv })
+  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), {
+    extendEnv
+  })
   const directory = Option.getOrUndefined(command.cwd)
   self = spec.each(self, (stage) => ({ ...stage, workingDirectory: directory, stdin, stdout, stderr }))
   if (Option.isSome(uid) !== Option.isSome(gid)) {
