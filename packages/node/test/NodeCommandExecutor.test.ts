@@ -388,8 +388,11 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
     "a stdin Stream is interrupted with its command",
     Effect.gen(function*() {
       const ended = yield* Deferred.make<void>()
-      const endless = Stream.ensuring(Stream.never, Deferred.succeed(ended, undefined))
-      assert.strictEqual(yield* Command.exitCode(Command.stdin(Command.make("true"), endless)), 0)
+      // The command ends when it has had a line: a Stream that has not begun has nothing to interrupt.
+      const endless = Stream.concat(Stream.make(Buffer.from("line\n")), Stream.never).pipe(
+        Stream.ensuring(Deferred.succeed(ended, undefined))
+      )
+      assert.strictEqual(yield* Command.exitCode(Command.stdin(script("read x"), endless)), 0)
       yield* Deferred.await(ended)
     })
   )
