@@ -88,6 +88,17 @@ export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void =
       within((yield* gone(t.token))[0], g + e)
     }))
 
+  scenario(
+    "a deadline that passes while the spawn is under way is a deadline like any other",
+    (t) =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 50; i++) {
+          const command = t.mark(Command.make("sleep", "100")).pipe(Command.timeout(i % 5))
+          assert.strictEqual((yield* Effect.flip(Command.run(command)))._tag, "TimedOut")
+        }
+      })
+  )
+
   scenario("20: a deadline can be moved while the process runs, and then fires", (t) =>
     Effect.gen(function*() {
       const step = 300 + e

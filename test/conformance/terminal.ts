@@ -1,6 +1,7 @@
 /** Scenario 41: jobs on a terminal, which a shell shares between them and their owner. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { type Scenario, type Suite, until } from "../support/scenario.ts"
@@ -190,4 +191,73 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
         yield* onlyShell(t)
       })
   )
+
+  scenario(
+    "41: a child that is killed in raw mode leaves the terminal as it was",
+    (t) =>
+      Effect.gen(function*() {
+        const owner = yield* onTerminal(t, "inherit", 60_000, "sh", "-c", "stty raw -echo; echo ready; exec sleep 1234")
+        yield* owner.tell("start")
+        yield* owner.says(/ready/)
+        yield* owner.is("foreground", "other")
+        process.kill(
+          observer.alive(t.token).find(({ commandLine }) => commandLine === "sleep 1234")?.pid ?? 0,
+          "SIGKILL"
+        )
+        yield* owner.says("| end: Killed")
+        yield* owner.says("exited 0")
+        yield* owner.is("foreground", "shell")
+        yield* owner.is("modes", "icanon echo")
+        yield* onlyShell(t)
+      })
+  )
+
+  scenario(
+    "41: an interactive bash stops and continues jobs of its own, and its owner goes on",
+    (t) =>
+      Effect.gen(function*() {
+        const owner = yield* onTerminal(t, "inherit", 60_000, "bash", "--norc", "--noprofile", "-i")
+        yield* owner.tell("start")
+        yield* owner.type("echo $((6 * 7))\n")
+        yield* owner.says(/42$/)
+        yield* owner.type("sleep 1234\n")
+        yield* t.seeRunning("sleep 1234")
+        yield* owner.type(controlZ)
+        yield* owner.says(/Stopped/)
+        yield* owner.type("kill -KILL %1; wait %1; echo ended with $?\n")
+        yield* owner.says(/ended with 137$/)
+        yield* owner.type("exit 3\n")
+        yield* owner.says("| end: Exited")
+        yield* owner.says("exited 0")
+        yield* owner.is("foreground", "shell")
+        yield* owner.is("modes", "icanon echo")
+        assert.isFalse(owner.lines.some((line) => line.startsWith("stopped")))
+        yield* onlyShell(t)
+      })
+  )
+
+  // What each has drawn when it waits for a key, and the key that ends it. The end of its drawing is no line.
+  const screens = [
+    { command: ["vim", "-u", "NONE", "-c", "q"], drawn: undefined, key: "" },
+    { command: ["less", "/etc/passwd"], drawn: /root:/, key: "q" }
+  ]
+  for (const { command, drawn, key } of screens) {
+    const program = command[0] ?? ""
+    if (!fs.existsSync(`/usr/bin/${program}`)) continue
+    scenario(
+      `41: ${program} draws on the terminal and leaves it as it was`,
+      (t) =>
+        Effect.gen(function*() {
+          const owner = yield* onTerminal(t, "inherit", 60_000, "env", "TERM=xterm", ...command)
+          yield* owner.tell("start")
+          if (drawn !== undefined) yield* owner.says(drawn)
+          if (key !== "") yield* owner.type(key)
+          yield* owner.says(/end: Exited$/)
+          yield* owner.says("exited 0")
+          yield* owner.is("foreground", "shell")
+          yield* owner.is("modes", "icanon echo")
+          yield* onlyShell(t)
+        })
+    )
+  }
 }

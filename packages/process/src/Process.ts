@@ -58,8 +58,9 @@ export interface Process<out E = never> extends Inspectable {
   /** Read once, like `stdout`. */
   readonly stderr: Stream.Stream<Uint8Array, OutputError>
   /**
-   * The status, once every stage has exited; may be awaited any number of times. Fails with the error of a stdin Stream
-   * that failed, and with `TimedOut` when the deadline ended the job. When it has been awaited for a second while an unread
+   * The status, once every stage has exited; may be awaited any number of times. Fails with the error of a Stream or Sink
+   * of the command that failed before, and with `TimedOut` when the deadline ended the job. A Sink may take longer than the exit: when
+   * it fails after that, the closing scope logs it as an error; runners wait for it and fail. When it has been awaited for a second while an unread
    * stream holds data, a warning names the stream.
    */
   readonly exit: Effect.Effect<ExitStatus, E | TimedOut | SpawnServerLost>

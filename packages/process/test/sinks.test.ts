@@ -15,7 +15,7 @@ const a = Command.make("a")
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-const failing = Sink.forEach((_: Uint8Array) => Effect.fail("boom" as const))
+const failing = Sink.forEach(() => Effect.fail("boom" as const))
 
 const into = (ref: Ref.Ref<string>) =>
   Sink.forEach((bytes: Uint8Array) => Ref.update(ref, (before) => before + text(bytes)))
@@ -101,7 +101,7 @@ describe("a Sink", () => {
   it.effect("that dies ends the job, and the defect is that of the runner", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({ program: (job) => job.out.write("x") })
-      const dying = Sink.forEach((_: Uint8Array) => Effect.dieMessage("defect"))
+      const dying = Sink.forEach(() => Effect.dieMessage("defect"))
       const cause = yield* Effect.sandbox(engine.provide(Command.run(Command.stdout(a, dying)))).pipe(Effect.flip)
       assert.include(String(cause), "defect")
     }))
@@ -109,7 +109,7 @@ describe("a Sink", () => {
   it.effect("that fails after the exit of a handle was told is logged when the scope closes, and only then", () =>
     Effect.gen(function*() {
       const log = logs.collect()
-      const late = Sink.forEach((_: Uint8Array) => Effect.delay(Effect.fail("boom" as const), "1 second"))
+      const late = Sink.forEach(() => Effect.delay(Effect.fail("boom" as const), "1 second"))
       const program = (job: FakeEngine.FakeJob) => Effect.all([job.out.write("x"), job.exit(0)])
       const engine = yield* FakeEngine.make({ program })
       yield* Effect.scoped(Effect.gen(function*() {

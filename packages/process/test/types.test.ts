@@ -96,14 +96,12 @@ describe("types", () => {
   })
 
   it("what is no output or input does not type-check", () => {
-    // @ts-expect-error stdout has nothing to follow
-    Command.stdout(plain, Stdio.toStdout)
-    // @ts-expect-error a Sink is no input
-    Command.stdin(plain, Sink.drain)
-    // @ts-expect-error a pipe to nobody
-    Command.fd(plain, 3, "pipe")
-    // @ts-expect-error stdin is no output
-    Command.pipeTo(plain, plain, { from: "stdin" })
+    expectTypeOf(Stdio.toStdout).not.toExtend<Command.Stdout>()
+    expectTypeOf(Stdio.toStdout).toExtend<Command.Stderr>()
+    expectTypeOf(Sink.drain).not.toExtend<Command.Stdin>()
+    expectTypeOf<"pipe">().not.toExtend<Command.Descriptor>()
+    expectTypeOf<NonNullable<Parameters<typeof Command.pipeTo>[2]>["from"]>()
+      .toEqualTypeOf<"stdout" | "stderr" | "all" | undefined>()
   })
 
   it("exitCode and success exclude what cannot be", () => {

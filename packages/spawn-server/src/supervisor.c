@@ -383,6 +383,9 @@ on_signals(void)
 
 	while (read(job.signals, info, sizeof info) == (ssize_t)sizeof info)
 		continue;
+	/* A stage may have ended after poll(2) had looked at the status pipe: STARTED comes before all else. */
+	if (job.status >= 0)
+		on_status();
 	if (reap())
 		finish();
 }
@@ -445,6 +448,9 @@ loop(void)
 		if (p[2].revents != 0 && job.socket >= 0)
 			on_socket();
 		if (p[3].revents != 0 && job.phase == RUNNING) {
+			/* The owner hears of it only when it has the job: this is the answer to a spawn that hangs. */
+			if (!job.begun && !job.failed)
+				say_started(true);
 			say(F_DEADLINE);
 			terminate(job.plan->kill_signal, job.plan->grace_ms);
 		}

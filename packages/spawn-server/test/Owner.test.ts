@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { command } from "../src/index.ts"
 import {
   alive,
   childrenOf,
@@ -86,6 +87,17 @@ describe("owner", () => {
       expect(await until("empty", () => having(t).length === 0)).toBeLessThan(grace + slack + 500)
     })
   }
+
+  it("17: a deadline that passes before the exec is told, of a job that the owner has by then", async () => {
+    for (let i = 0; i < 300; i++) {
+      const job = await get().spawn(command("sleep", ["100"], { deadlineMs: 1 + (i % 3), graceMs: 200 }))
+      const events: Array<string> = []
+      job.listen(({ type }) => events.push(type))
+      expect(await job.empty()).toBe(true)
+      job.close()
+      expect(events).toContain("deadline")
+    }
+  })
 
   it("20: a deadline that is extended", async () => {
     const t = tag()

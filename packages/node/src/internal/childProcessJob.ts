@@ -91,11 +91,12 @@ export interface Ends {
 /** How all exited, once they have. One that died of its reader's end did so after it, whichever was found first. */
 const exitsOf = (members: ReadonlyArray<Member>): ReadonlyArray<StageExit> => {
   let reader = 0
-  return members.toReversed().flatMap(({ exit, isAfterReader }) => {
+  const fromLast = members.toReversed().flatMap(({ exit, isAfterReader }) => {
     if (exit === undefined) return []
     reader = isAfterReader ? Math.max(exit.order, reader) : exit.order
     return { ...exit, order: reader }
-  }).reverse()
+  })
+  return fromLast.toReversed()
 }
 
 const own = <A>(ends: ReadonlyMap<number, A>, pipe: number): A => {

@@ -14,7 +14,7 @@ import { RawOutput } from "./rawPipes.ts"
 import { nameOf, numberOf } from "./signals.ts"
 
 /** For an answer about a job. The client finds out in time by itself that the server hangs; a release must not wait for it. */
-const answerBound = Duration.millis(250)
+const answerBound = Duration.seconds(1)
 
 /** Milliseconds; a u32 in the protocol. */
 export const graceMillis = (grace: Duration.Duration): number => Math.min(Duration.toMillis(grace), 0xffff_ffff)

@@ -102,7 +102,7 @@ export class Job<E> {
       })
       const begun = this.stdio.begin<R>(fork)
       if (this.deadline === Infinity || this.engine.guarantees.deadline === "external") return begun
-      return Effect.flatMap(Effect.zipRight(begun, fork(this.watchDeadline)), (fiber) => {
+      return Effect.flatMap(Effect.zipRight(begun, fork(this.watchDeadline())), (fiber) => {
         this.deadlineWatch = fiber
         // It may have been over before it began.
         return this.empty.isDone ? Fiber.interruptFork(fiber) : Effect.void
@@ -154,10 +154,10 @@ export class Job<E> {
     return last.exit
   }
 
-  private get watchDeadline(): Effect.Effect<void> {
+  private watchDeadline(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const left = this.deadline - this.now()
-      return left <= 0 ? this.pastDeadline : Effect.zipRight(this.sleep(left), this.watchDeadline)
+      return left <= 0 ? this.pastDeadline : Effect.zipRight(this.sleep(left), this.watchDeadline())
     })
   }
 
