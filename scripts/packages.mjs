@@ -28,7 +28,9 @@ const packages = fs.readdirSync(path.join(root, "packages"))
 const installed = (name) =>
   createRequire(path.join(root, "packages/process/package.json")).resolve(`${name}/package.json`)
 
-const program = `import { NodeProcess } from "@effect-process/node"
+const program = `import * as Platform from "@effect/platform/Command"
+import { NodeProcess } from "@effect-process/node"
+import * as NodeCommandExecutor from "@effect-process/node/NodeCommandExecutor"
 import { Effect } from "effect"
 import { Command } from "effect-process"
 import * as Subpath from "effect-process/Command"
@@ -39,6 +41,10 @@ const program = Command.make("sh", "-c", "echo consumer: $0", Command.isCommand 
 )
 const output: string = await Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer)))
 if (output !== "consumer: one\\n") throw new Error(output)
+
+const theirs = Platform.lines(Platform.make("echo", "drop-in")).pipe(Effect.provide(NodeCommandExecutor.layer))
+const lines: Array<string> = await Effect.runPromise(theirs)
+if (lines.join() !== "drop-in") throw new Error(lines.join())
 `
 
 const tsconfig = (module, moduleResolution) => ({

@@ -1,21 +1,6 @@
 /** `Command` of @effect/platform with the executor of @effect/platform-node. */
-import { Command } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { Effect, ManagedRuntime } from "effect"
-import { isGreeting, repeat, type Session } from "./Peer.ts"
+import type { Session } from "./Peer.ts"
+import { open as openOn } from "./platformCommand.ts"
 
-export const open = async (): Promise<Session> => {
-  const runtime = ManagedRuntime.make(NodeContext.layer)
-  await runtime.runPromise(Effect.void)
-  const echo = Effect.map(Command.string(Command.make("echo", "hi")), isGreeting)
-  return {
-    captures: (count, atOnce) => repeat(count, atOnce, () => runtime.runPromise(echo)),
-    pipeline: (stages) => {
-      const [first, ...rest] = stages.map(([file, ...args]) => Command.make(file, ...args))
-      return runtime.runPromise(
-        Command.string(rest.reduce<Command.Command>((left, right) => Command.pipeTo(left, right), first!))
-      )
-    },
-    close: () => runtime.dispose()
-  }
-}
+export const open = (): Promise<Session> => openOn(NodeContext.layer)

@@ -3,11 +3,17 @@
  *
  * @since 0.1.0
  */
+import type { CommandExecutor } from "@effect/platform/CommandExecutor"
+import type { FileSystem } from "@effect/platform/FileSystem"
+import type { Path } from "@effect/platform/Path"
+import type { Terminal } from "@effect/platform/Terminal"
+import type { WorkerManager } from "@effect/platform/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type EngineUnavailable, ProcessSpawner } from "effect-process"
 import { fromEngine } from "effect-process/ProcessSpawner"
 import * as childProcess from "./internal/childProcessEngine.ts"
+import * as commandExecutor from "./internal/commandExecutor.ts"
 import * as spawnServer from "./internal/spawnServerEngine.ts"
 
 /**
@@ -109,3 +115,33 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
  * @category layers
  */
 export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({})
+
+/**
+ * As `NodeContext.layer` of `@effect/platform-node`, with the executor and the spawner of this library: the one line that a
+ * program written against `@effect/platform` changes. Dies with `EngineUnavailable` where no engine runs.
+ *
+ * Takes `@effect/platform-node`, which is loaded when the layer is built, and which nothing else here needs.
+ *
+ * @example
+ * import { Command, FileSystem } from "@effect/platform"
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   yield* fs.writeFileString("commits.txt", yield* Command.string(Command.make("git", "log", "--oneline")))
+ * })
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.context))) // was: NodeContext.layer
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const context: Layer.Layer<
+  CommandExecutor | FileSystem | Path | Terminal | WorkerManager | ProcessSpawner
+> = Layer.merge(
+  Layer.unwrapEffect(
+    Effect.map(Effect.promise(() => import("@effect/platform-node/NodeContext")), ({ layer }) => layer)
+  ),
+  Layer.provideMerge(commandExecutor.layer, Layer.orDie(layer))
+)

@@ -1,4 +1,5 @@
 /**
  * @since 0.1.0
  */
+export * as NodeCommandExecutor from "./NodeCommandExecutor.ts"
 export * as NodeProcess from "./NodeProcess.ts"

@@ -15,12 +15,11 @@
  */
 import type * as PlatformCommand from "@effect/platform/Command"
 import type { PlatformError } from "@effect/platform/Error"
+import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
-import * as HashMap from "effect/HashMap"
 import type { Inspectable } from "effect/Inspectable"
-import * as Option from "effect/Option"
 import type { Pipeable } from "effect/Pipeable"
 import * as Redacted from "effect/Redacted"
 import type * as Sink from "effect/Sink"
@@ -28,6 +27,7 @@ import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { Limits, User } from "./Engine.ts"
 import * as internal from "./internal/command.ts"
+import * as platform from "./internal/platform.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
 import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
@@ -190,7 +190,8 @@ export const shell: {
 }
 
 /**
- * The same command as `@effect/platform` describes it.
+ * A command as `@effect/platform` describes it, as one of ours. `uid` and `gid` go together. A Sink takes the output here, where it
+ * transforms it there; `NodeCommandExecutor` runs such a command as it is meant.
  *
  * @example
  * import * as Platform from "@effect/platform/Command"
@@ -204,29 +205,75 @@ export const shell: {
  * @category constructors
  */
 export const fromPlatform = (command: PlatformCommand.Command): Command<PlatformError> =>
-  internal.make(fromPlatformSpec(command))
+  internal.make(platform.from(command))
 
-const fromPlatformSpec = (command: PlatformCommand.Command): spec.Spec => {
-  if (command._tag === "PipedCommand") {
-    return spec.pipe(fromPlatformSpec(command.left), fromPlatformSpec(command.right), "stdout")
+/**
+ * What `toPlatform` may lose, by the name of the combinator. `arguments` are redacted ones, and bad input.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Setting =
+  | "arguments"
+  | "env"
+  | "stdin"
+  | "stdout"
+  | "stderr"
+  | "fd"
+  | "pipeTo"
+  | "killSignal"
+  | "gracePeriod"
+  | "timeout"
+  | "acceptExitCodes"
+  | "maxOutput"
+  | "limits"
+  | "nice"
+  | "umask"
+  | "user"
+  | "argv0"
+  | "label"
+
+/**
+ * A command that `@effect/platform` cannot describe: it says nothing of `settings`, of which there is at least one.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SettingsLost extends Data.TaggedError("SettingsLost")<{
+  readonly command: string
+  readonly settings: ReadonlyArray<Setting>
+}> {
+  override get message(): string {
+    return `${this.command}: @effect/platform cannot say: ${this.settings.join(", ")}`
   }
-  const words = command.shell === false
-    ? [command.command, ...command.args]
-    // As node:child_process does it: the shell reads the words joined by spaces.
-    : [
-      command.shell === true ? "/bin/sh" : command.shell,
-      "-c",
-      [command.command, ...command.args].join(" ")
-    ]
-  const { gid, stderr, stdin, stdout, uid } = command
-  let self = spec.setEnv(spec.single(words.map(word)), Object.fromEntries(HashMap.toEntries(command.env)), {})
-  const directory = Option.getOrUndefined(command.cwd)
-  self = spec.each(self, (stage) => ({ ...stage, workingDirectory: directory, stdin, stdout, stderr }))
-  if (Option.isSome(uid) !== Option.isSome(gid)) {
-    self = spec.withProblem(self, "fromPlatform: uid without gid, or gid without uid; give both")
-  }
-  return Option.isSome(uid) && Option.isSome(gid) ? spec.setUser(self, { uid: uid.value, gid: gid.value }) : self
 }
+
+/**
+ * The same command as `@effect/platform` describes it, for a library that takes one of those; or what would be lost. An
+ * `Either` is also an Effect.
+ *
+ * Redacted values are not revealed, Sinks (which transform an output there) are not handed over, and neither is a stdin that is
+ * empty or a file. The runners of `@effect/platform` judge no status, so `acceptExitCodes("any")` is not lost.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Either } from "effect"
+ *
+ * Either.isRight(Command.toPlatform(Command.make("ls").pipe(Command.workingDirectory("/tmp")))) // => true
+ *
+ * const limited = Command.make("make").pipe(Command.timeout("1 minute"), Command.nice(10))
+ * Either.getLeft(Command.toPlatform(limited)) // => Some(SettingsLost { settings: ["nice", "timeout"] })
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toPlatform = <E extends PlatformError = never>(
+  self: Command<E>
+): Either.Either<PlatformCommand.Command, SettingsLost> =>
+  Either.mapLeft(
+    platform.to(internal.specOf(self)),
+    (settings) => new SettingsLost({ command: internal.name(self), settings })
+  )
 
 /** Makes a combinator of one argument dual. */
 const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {
