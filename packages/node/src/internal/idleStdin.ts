@@ -20,8 +20,8 @@ export const costly: IdleStdin = Stream.never
 /** Closed with the scope. */
 export const make: Effect.Effect<IdleStdin, never, Scope.Scope> = process.platform === "linux"
   ? Effect.acquireRelease(
-    Effect.map(kernelPipes.make(1), ([pipe]) => {
-      if (pipe === undefined) throw new Error("one pipe was asked for")
+    Effect.map(kernelPipes.make([0]), (pipes) => {
+      const pipe = pipes.get(0)!
       // With a writer there, nobody's open waits.
       fs.closeSync(pipe.read)
       return pipe.write
