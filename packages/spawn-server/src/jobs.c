@@ -135,8 +135,25 @@ job_keep_modes(const struct job *job)
 		server.has_modes = tcgetattr(server.tty, &server.modes) == 0;
 }
 
+static void
+set_up(const struct job *job, const struct plan *plan)
+{
+	setup.plan = plan;
+	setup.slot = job->slot;
+	setup.slots = server.slots;
+	setup.arena = server.arena;
+	setup.open_files = server.raised ? &server.open_files : NULL;
+	setup.deadline_at_ms = job->deadline_at;
+	setup.kill_ms = server.kill_ms;
+	setup.null_fd = server.null_fd;
+	setup.done = server.done;
+	setup.tty = job->foreground ? server.tty : -1;
+	setup.owner_group = server.owner_group;
+	setup.owner = &server.owner;
+}
+
 static int
-fork_supervisor(struct job *job, struct plan *plan)
+fork_supervisor(struct job *job)
 {
 	int sockets[2];
 	struct epoll_event event = { .events = EPOLLIN };
@@ -144,20 +161,10 @@ fork_supervisor(struct job *job, struct plan *plan)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) < 0)
 		return -1;
-	event.data.u64 = 2u + (uint64_t)(job - server.jobs);
+	event.data.u64 = ON_JOBS + (uint64_t)(job - server.jobs);
 	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, sockets[0], &event) < 0)
 		goto failed;
-	setup.plan = plan;
-	setup.slot = job->slot;
-	setup.open_files = server.raised ? &server.open_files : NULL;
-	setup.deadline_at_ms = job->deadline_at;
-	setup.kill_ms = server.kill_ms;
 	setup.socket = sockets[1];
-	setup.null_fd = server.null_fd;
-	setup.done = server.done;
-	setup.tty = job->foreground ? server.tty : -1;
-	setup.owner_group = server.owner_group;
-	setup.owner = &server.owner;
 	pid = fork_into(server.cgroup);
 	/* The child has no job table: not even to store into, see own_memory. */
 	if (pid == 0)
@@ -179,7 +186,7 @@ failed: {
 }
 
 void
-job_start(struct plan *plan)
+job_start(struct plan *plan, const uint8_t *body, size_t len)
 {
 	struct job *job = job_new(plan->id);
 	uint16_t made = 0;
@@ -207,7 +214,8 @@ job_start(struct plan *plan)
 			break;
 	}
 	error = errno;
-	if (made == plan->npipes && fork_supervisor(job, plan) == 0) {
+	set_up(job, plan);
+	if (made == plan->npipes && (parked_take(job, &setup, body, len) || fork_supervisor(job) == 0)) {
 		close_stage_ends(made);
 		say_pipes(job);
 		return;
@@ -262,7 +270,7 @@ job_on_socket(uint32_t index, bool all)
 	while (job->socket >= 0) {
 		ssize_t n = recv(job->socket, packet, sizeof packet, MSG_DONTWAIT);
 		struct reader r = { packet, packet + (n > 0 ? n : 0), false };
-		bool good = true;
+		bool good = true, over = false;
 
 		/* ECONNRESET: it has ended with a frame of ours unread; that comes once, and before what it said last. */
 		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
@@ -274,11 +282,22 @@ job_on_socket(uint32_t index, bool all)
 			struct reader body;
 			uint16_t kind;
 
-			good = rd_frame(&r, PACKET_MAX, &kind, &body) == 1 && said_is_good(job, kind, &body);
+			good = rd_frame(&r, PACKET_MAX, &kind, &body) == 1;
+			/* The last that is said of a job that is over, and for us alone. */
+			if (good && kind == F_PARKED && job->state == JOB_DONE && rd_u32(&body) == job->id && rd_done(&body)) {
+				over = r.p == r.end;
+				good = over;
+				break;
+			}
+			good = good && said_is_good(job, kind, &body);
 			if (good && kind != F_PAUSED && !(out_is_full() && said_may_be_dropped(kind, r.p)))
 				wr_bytes(&server.out, frame, (size_t)(r.p - frame));
 		}
-		if (n > 0 && good) {
+		if (over && parked_add(job)) {
+			job_free_if_over(job);
+			return;
+		}
+		if (n > 0 && good && !over) {
 			if (!all)
 				return;
 			continue;

@@ -13,7 +13,7 @@
 #define REAP_AT_ONCE 256
 
 /* Sorted, for the walks: with two thousand jobs each asks two thousand times. */
-static pid_t supervisors[MAX_JOBS];
+static pid_t supervisors[2 * MAX_JOBS];
 static size_t nsupervisors;
 
 static int
@@ -33,7 +33,7 @@ is_supervisor(pid_t pid)
 static void
 before_walk(void)
 {
-	nsupervisors = 0;
+	nsupervisors = parked_pids(supervisors);
 	for (uint32_t i = 0; i < server.njobs; i++) {
 		if (server.jobs[i].state != JOB_FREE && server.jobs[i].supervisor > 0)
 			supervisors[nsupervisors++] = server.jobs[i].supervisor;
@@ -127,8 +127,12 @@ static void
 supervisor_ended(struct job *job)
 {
 	/* What it said last is still in the socket. */
+	pid_t pid = job->supervisor;
+
 	job_on_socket((uint32_t)(job - server.jobs), true);
-	if (job->state != JOB_DONE)
+	/* It may have been parked by that, dead as it is. */
+	parked_ended(pid);
+	if (job->state == JOB_LIVE)
 		lose(job);
 	job->supervisor = 0;
 	if (job->socket >= 0) {
@@ -183,7 +187,7 @@ reap_children(void)
 			if (waitid(P_PID, (id_t)pid, &taken, WSTOPPED | WNOHANG | __WALL) < 0 && errno != ECHILD)
 				return;
 			/* Nobody but an attacker or a tester stops a supervisor; its job would be without deadline and release. */
-			if (job != NULL)
+			if (job != NULL || parked_has(pid))
 				(void)kill(pid, SIGCONT);
 			else
 				look_for_orphans();
@@ -191,6 +195,8 @@ reap_children(void)
 		}
 		if (job != NULL)
 			supervisor_ended(job);
+		else if (parked_has(pid))
+			parked_ended(pid);
 		else
 			orphan_ended(pid);
 		if (waitid(P_PID, (id_t)pid, &taken, WEXITED | WNOHANG | __WALL) < 0 && errno != ECHILD)

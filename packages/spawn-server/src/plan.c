@@ -184,3 +184,22 @@ plan_parse(struct reader *r, struct arena *a, struct plan *plan)
 	}
 	return rd_done(r) ? 0 : -1;
 }
+
+bool
+plan_inherits(const struct plan *plan)
+{
+	for (uint8_t i = 0; i < plan->nstages; i++) {
+		const struct stage *s = &plan->stages[i];
+		unsigned int named = 0;
+
+		for (uint16_t k = 0; k < s->nredirects; k++) {
+			if (s->redirects[k].kind == R_INHERIT)
+				return true;
+			if (s->redirects[k].fd <= 2)
+				named |= 1u << s->redirects[k].fd;
+		}
+		if (named != 7u)
+			return true;
+	}
+	return false;
+}

@@ -87,5 +87,7 @@ struct arena {
  * arrays of pointers come from the arena. Returns 0, or -1 when it is malformed.
  */
 int plan_parse(struct reader *body, struct arena *arena, struct plan *plan);
+/* Whether a stage has one of our own descriptors 0 to 2, by name or as it names nothing else. */
+bool plan_inherits(const struct plan *plan);
 
 #endif

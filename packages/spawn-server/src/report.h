@@ -40,6 +40,7 @@ struct supervised {
 	uint32_t backoff;
 	uint32_t kill_ms;
 	uint8_t ended;
+	bool over; /* it has ended by itself, and the supervisor takes another */
 	bool begun; /* STARTED was sent */
 	bool failed;
 	bool away; /* it is to have the terminal, but the owner has it, or has it not either */

@@ -20,9 +20,6 @@
 #define BIG (256u << 10)
 #define READ_AT_ONCE (64u << 10) /* small, as every page that is touched here is copied by a fork */
 #define FRAMES_AT_ONCE 16 /* then all others have their turn: two thousand requests may come in one go */
-#define ON_CONTROL 0u
-#define ON_SIGNALS 1u
-#define ON_JOBS 2u
 
 struct server server;
 
@@ -79,6 +76,7 @@ owner_gone(void)
 	server.out.len = 0;
 	for (int i = 0; i < 2; i++)
 		end_close(&server.hello_ends[i]);
+	parked_end_all();
 	terminate_all();
 }
 
@@ -234,7 +232,9 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 	uint32_t n;
 
 	switch (kind) {
-	case F_SPAWN:
+	case F_SPAWN: {
+		const uint8_t *body = r->p;
+
 		if (plan_parse(r, &arena, &plan) < 0 || job_find(plan.id) != NULL)
 			return false;
 		n = 0;
@@ -242,10 +242,11 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 			n += plan.pipes[i].owner != 0;
 		if (n > MAX_OWNER_ENDS)
 			return false;
-		job_start(&plan);
+		job_start(&plan, body, (size_t)(r->end - body));
 		if (arena.used > BIG)
 			(void)madvise(arena.base, arena.cap, MADV_DONTNEED);
 		return true;
+	}
 	case F_OPENED:
 		n = rd_u32(r);
 		if (!rd_done(r))
@@ -428,6 +429,7 @@ set_up(void)
 _Noreturn void
 server_run(void)
 {
+	server.arena = &arena;
 	server.tty = server.cgroup = server.done = server.hello_ends[0].fd = server.hello_ends[1].fd = -1;
 	if (set_up() < 0) {
 		perror("effect-process spawn server: setting up");
@@ -447,6 +449,8 @@ server_run(void)
 				on_control();
 			else if (who == ON_SIGNALS)
 				signalled = true;
+			else if (who >= ON_PARKED)
+				parked_on_socket((pid_t)(who - ON_PARKED));
 			else
 				job_on_socket((uint32_t)(who - ON_JOBS), (events[i].events & EPOLLHUP) != 0);
 		}

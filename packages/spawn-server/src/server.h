@@ -7,11 +7,16 @@
 #include "sweep.h"
 #include "term.h"
 
-#define MAX_JOBS 32768u
 #define MAX_OWNER_ENDS 96
 #define SPARE 3
 #define FIFO_DIRECTORY_MAX 256
 #define PIPE_SIZE_MAX (1u << 30)
+
+/* What an event of epoll(7) is about. */
+#define ON_CONTROL UINT64_C(0)
+#define ON_SIGNALS UINT64_C(1)
+#define ON_JOBS UINT64_C(2) /* and the job's index */
+#define ON_PARKED (UINT64_C(1) << 32) /* and the supervisor's pid */
 
 enum job_state { JOB_FREE = 0, JOB_LIVE, JOB_DONE };
 
@@ -56,6 +61,7 @@ struct server {
 	struct job *jobs;
 	struct owner_end *ends; /* of all jobs */
 	struct slot *slots;
+	struct arena *arena; /* of the plan that is being started */
 	uint32_t njobs; /* jobs in use are below this index */
 	uint32_t live; /* not JOB_FREE */
 	struct tree orphans;
@@ -90,13 +96,26 @@ extern struct server server;
 
 /* jobs.c */
 struct job *job_find(uint32_t id);
-void job_start(struct plan *plan);
+/* body is that of the SPAWN frame which the plan is of. */
+void job_start(struct plan *plan, const uint8_t *body, size_t len);
 void job_opened(struct job *job);
 int job_command(struct job *job, const uint8_t *frame, size_t len);
 void job_keep_modes(const struct job *job);
 void job_expect(struct job *job, uint64_t within_ms);
 void job_on_socket(uint32_t index, bool all);
 void job_free_if_over(struct job *job);
+/* parked.c: supervisors whose job has ended by itself, kept for another one */
+/* Takes the job's supervisor, unless there are enough. */
+bool parked_add(struct job *job);
+/* Hands the job to one. Returns false when a supervisor must be forked. */
+bool parked_take(struct job *job, const struct supervisor_setup *setup, const uint8_t *body, size_t len);
+void parked_on_socket(pid_t pid);
+bool parked_has(pid_t pid);
+/* Into an array that has room for MAX_JOBS besides. */
+size_t parked_pids(pid_t *pids);
+/* It is dead, or has a job again. */
+void parked_ended(pid_t pid);
+void parked_end_all(void);
 /* pipes.c */
 /* From now on pipes have names, in this directory: the owner cannot open descriptors of ours. */
 int pipes_in(const char *path);

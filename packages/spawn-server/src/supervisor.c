@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "handover.h"
 #include "report.h"
 #include "stage.h"
 
@@ -138,8 +139,8 @@ reap(void)
 	return left == 0;
 }
 
-static _Noreturn void
-finish(void)
+static void
+say_empty(void)
 {
 	siginfo_t info;
 	pid_t leader = job.stages[0].pid;
@@ -149,10 +150,30 @@ finish(void)
 	if (leader > 0)
 		(void)wait_one(leader, &info, WEXITED | WNOHANG, NULL);
 	say(F_EMPTY);
-	/* Here, and only here, it is worth waiting for a server that is behind. */
+}
+
+/* Here, and only here, it is worth waiting for a server that is behind. */
+static _Noreturn void
+leave(void)
+{
 	for (int i = 0; i < 50 && job.out.len > 0; i++)
 		make_room();
 	_exit(0);
+}
+
+static _Noreturn void
+finish(void)
+{
+	say_empty();
+	leave();
+}
+
+/* Nothing was out of the ordinary, and nothing is left of the job that a next one would meet. */
+static bool
+may_go_on(void)
+{
+	return job.phase == RUNNING && job.begun && !job.failed && job.status < 0 && job.socket >= 0
+		&& (job.plan->flags & JOB_FOREGROUND) == 0 && job.own.cap <= MANY && job.tree.now.cap <= MANY && job.tree.seen.cap == 0;
 }
 
 static void
@@ -386,8 +407,11 @@ on_signals(void)
 	/* A stage may have ended after poll(2) had looked at the status pipe: STARTED comes before all else. */
 	if (job.status >= 0)
 		on_status();
-	if (reap())
+	if (!reap())
+		return;
+	if (!may_go_on())
 		finish();
+	job.over = true;
 }
 
 static int
@@ -426,10 +450,11 @@ on_time(void)
 		kill_round();
 }
 
-static _Noreturn void
+/* Returns when the job is over and another may follow. */
+static void
 loop(void)
 {
-	for (;;) {
+	while (!job.over) {
 		struct pollfd p[4] = {
 			{ job.status, POLLIN, 0 },
 			{ job.reap_at != 0 ? -1 : job.signals, POLLIN, 0 },
@@ -445,6 +470,8 @@ loop(void)
 			on_status();
 		if (p[1].revents != 0)
 			on_signals();
+		if (job.over)
+			break;
 		if (p[2].revents != 0 && job.socket >= 0)
 			on_socket();
 		if (p[3].revents != 0 && job.phase == RUNNING) {
@@ -519,8 +546,8 @@ start_stages(struct supervisor_setup *setup)
 	(void)close(setup->null_fd);
 }
 
-_Noreturn void
-supervisor_main(struct supervisor_setup *setup)
+static void
+supervise(struct supervisor_setup *setup)
 {
 	sigset_t child;
 
@@ -531,10 +558,6 @@ supervisor_main(struct supervisor_setup *setup)
 	job.kill_ms = setup->kill_ms;
 	job.began = boot_ms() * (uint64_t)sysconf(_SC_CLK_TCK) / 1000u;
 	job.owner = setup->owner;
-	/* Not in the server's group, and the one to whom orphans of the job come. */
-	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-		_exit(1);
-	(void)prctl(PR_SET_NAME, "ep-supervisor");
 	start_stages(setup);
 	job.pending_at = now_ms() + PENDING_MS;
 	if (sigemptyset(&child) < 0 || sigaddset(&child, SIGCHLD) < 0)
@@ -565,4 +588,40 @@ supervisor_main(struct supervisor_setup *setup)
 		kill_now();
 	}
 	loop();
+}
+
+/* As if there had never been a job; what stays is the memory of lists. */
+static void
+forget_job(struct supervisor_setup *setup)
+{
+	struct proclist own = job.own, now = job.tree.now;
+
+	setup->socket = job.socket;
+	(void)close(job.signals);
+	if (job.deadline >= 0)
+		(void)close(job.deadline);
+	memset(job.stages, 0, job.plan->nstages * sizeof job.stages[0]);
+	memset(&job, 0, offsetof(struct supervised, stages));
+	job.own = own;
+	job.tree.now = now;
+}
+
+_Noreturn void
+supervisor_main(struct supervisor_setup *setup)
+{
+	/* Not in the server's group, and the one to whom orphans of the job come. */
+	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		_exit(1);
+	(void)prctl(PR_SET_NAME, SUPERVISOR_NAME);
+	for (;;) {
+		supervise(setup);
+		say_empty();
+		say(F_PARKED);
+		flush();
+		if (job.out.len > 0)
+			leave();
+		forget_job(setup);
+		if (handover_take(setup) < 0)
+			_exit(0);
+	}
 }

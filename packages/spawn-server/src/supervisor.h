@@ -8,6 +8,9 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#define MAX_JOBS 32768u
+#define SUPERVISOR_NAME "ep-supervisor" /* while it has a job */
+
 /*
  * What the server must know of a job even if its supervisor is killed between
  * any two instructions. In memory that both share.
@@ -19,6 +22,8 @@ struct slot {
 struct supervisor_setup {
 	const struct plan *plan;
 	struct slot *slot;
+	struct slot *slots; /* of all jobs, MAX_JOBS */
+	struct arena *arena; /* for the plans of further jobs */
 	const struct rlimit *open_files; /* see struct start */
 	uint64_t deadline_at_ms; /* CLOCK_BOOTTIME; 0: none */
 	uint32_t kill_ms;

@@ -45,6 +45,9 @@ enum frame_kind {
 	F_TERMINATING = 145, /* s */
 	/* supervisor to server, and no further */
 	F_PAUSED = 146,
+	F_PARKED = 147,
+	/* server to a parked supervisor */
+	F_RUN = 148,
 };
 
 /* Where a spawn failed; the numbers are in PROTOCOL.md. */

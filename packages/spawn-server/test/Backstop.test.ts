@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest"
 import { command, SpawnServer } from "../src/index.ts"
 import {
   alive,
-  childrenOf,
+  busyBelow,
   exited,
   exitOf,
   fixture,
@@ -204,7 +204,7 @@ describe("while orphans are swept", () => {
     expect(having(t)).toEqual([])
     // Bounded by the machine's load and not by the sweep.
     expect(Math.max(...waits)).toBeLessThan(250 + slack)
-    await until("no children", () => childrenOf(get().pid).length === 0)
+    await until("no children", () => busyBelow(get().pid).length === 0)
     expect(await exitOf(await sh(get(), "exit 4"))).toEqual(exited(4))
   }, 60_000)
 

@@ -10,7 +10,7 @@ import { Frames, Kind, version, Writer } from "../src/internal/wire.ts"
 import {
   alive,
   binary,
-  childrenOf,
+  busyBelow,
   exited,
   exitOf,
   fixture,
@@ -93,7 +93,7 @@ describe("supervisors", () => {
         expect(new Set(outcomes.filter((one) => one !== "lost" && one !== true))).toEqual(new Set())
         await until("nothing is left", () => having(t).length === 0)
         expect(get().lost).toBeUndefined()
-        await until("no supervisor is left", () => childrenOf(get().pid).length === 0)
+        await until("no supervisor is left", () => busyBelow(get().pid).length === 0)
         await works()
       }, 60_000)
     }

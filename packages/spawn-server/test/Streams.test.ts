@@ -4,7 +4,7 @@ import * as path from "node:path"
 import { describe, expect, it } from "vitest"
 import { command, type Job, type PipeReader, type RequestFailure, type SpawnRequest } from "../src/index.ts"
 import {
-  childrenOf,
+  busyBelow,
   exited,
   exitOf,
   grace,
@@ -165,7 +165,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     const [first] = jobs
     first!.kill()
     await first!.empty()
-    await until("what it had is given back", () => childrenOf(get().pid).length === count)
+    await until("what it had is given back", () => busyBelow(get().pid).length === count)
     expect(await grow(count)).toBe("grown")
     for (const fd of descriptors) fs.closeSync(fd)
     for (const job of jobs) job.kill()

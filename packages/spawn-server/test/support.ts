@@ -67,6 +67,18 @@ export const childrenOf = (pid: number): Array<number> => {
   }
 }
 
+/** Those that the server keeps for further jobs: they have none, and nobody below them. */
+const isParked = (pid: number): boolean => {
+  try {
+    return fs.readFileSync(`/proc/${pid}/comm`, "latin1") === "ep-parked\n" && childrenOf(pid).length === 0
+  } catch {
+    return false
+  }
+}
+
+/** Of the server's children, those that have a job, or had one and are not gone. */
+export const busyBelow = (server: number): ReadonlyArray<number> => childrenOf(server).filter((pid) => !isParked(pid))
+
 export const until = async (what: string, condition: () => boolean, ms = 5000): Promise<number> => {
   const began = performance.now()
   while (!condition()) {
@@ -88,7 +100,7 @@ export const descriptorCount = (pid: number | "self" = "self"): number => fs.rea
 export const atRest = async (server: SpawnServer): Promise<void> => {
   const job = await server.spawn(command("true", [], { stdout: "ignore", stderr: "ignore" }))
   await job.empty()
-  await until("the server has no children", () => childrenOf(server.pid).length === 0)
+  await until("the server has no children", () => busyBelow(server.pid).length === 0)
 }
 
 export interface Running {
@@ -120,7 +132,7 @@ export const withServer = (
       job.close()
     }
     if (server.lost === undefined) {
-      await until("the server has no children", () => childrenOf(server.pid).length === 0)
+      await until("the server has no children", () => busyBelow(server.pid).length === 0)
       await until("descriptors are back", () => descriptorCount() <= before)
     }
     for (const one of tags.splice(0)) expect(having(one)).toEqual([])
