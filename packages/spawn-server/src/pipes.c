@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
+#define BETWEEN (256u << 10) /* a pipe between stages: nobody is there who could find it full, and see that it pays */
 
 /* Where the owner cannot reach our descriptors: "" if it can. */
 static char directory[FIFO_DIRECTORY_MAX];
@@ -137,6 +138,35 @@ find_allowance(void)
 	return pages == 0 || pages > UINT32_MAX ? UINT64_MAX : (uint64_t)pages * PAGE / 2;
 }
 
+/* Within the allowance. Returns 0 or an errno. */
+static int
+grow(struct job *job, int fd, uint32_t size)
+{
+	int now = fcntl(fd, F_GETPIPE_SZ);
+	uint64_t more;
+
+	if (allowance == 0)
+		allowance = find_allowance();
+	if (now < 0)
+		return errno;
+	if ((uint32_t)now >= size)
+		return 0;
+	more = size - (uint32_t)now;
+	if (grown > allowance || more > allowance - grown)
+		return EPERM;
+	if (fcntl(fd, F_SETPIPE_SZ, (int)size) < 0)
+		return errno;
+	grown += more;
+	job->grown += more;
+	return 0;
+}
+
+void
+between_grow(struct job *job, int fd)
+{
+	(void)grow(job, fd, BETWEEN);
+}
+
 /*
  * F_SETPIPE_SZ wants a descriptor of the pipe and ours are closed by now, so the
  * owner's is opened again for a moment. Its number may have been given to
@@ -147,11 +177,8 @@ end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size)
 {
 	char path[48];
 	struct stat st;
-	uint64_t more;
-	int fd, now, error = 0, n;
+	int fd, error, n;
 
-	if (allowance == 0)
-		allowance = find_allowance();
 	if (which >= job->nmade || job->ends[which].inode == 0)
 		return EINVAL;
 	n = snprintf(path, sizeof path, "/proc/%ld/fd/%u", (long)getppid(), (unsigned)descriptor);
@@ -160,20 +187,10 @@ end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size)
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
-	now = fcntl(fd, F_GETPIPE_SZ);
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_ino != job->ends[which].inode || now < 0)
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_ino != job->ends[which].inode)
 		error = EBADF;
-	else if ((uint32_t)now < size) {
-		more = size - (uint32_t)now;
-		if (grown > allowance || more > allowance - grown) {
-			error = EPERM;
-		} else if (fcntl(fd, F_SETPIPE_SZ, (int)size) < 0) {
-			error = errno;
-		} else {
-			grown += more;
-			job->grown += more;
-		}
-	}
+	else
+		error = grow(job, fd, size);
 	(void)close(fd);
 	return error;
 }

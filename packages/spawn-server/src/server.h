@@ -124,6 +124,8 @@ int end_make(int fd[2], int side, struct owner_end *end);
 void end_close(struct owner_end *end);
 /* Makes the pipe hold size bytes. Returns 0 or an errno: EPERM when the allowance is spent. */
 int end_grow(struct job *job, uint16_t which, uint32_t descriptor, uint32_t size);
+/* A pipe between two stages holds more than usual, if it may: programs that write little at a time wait less for each other. */
+void between_grow(struct job *job, int fd);
 void job_shrunk(struct job *job);
 void pipes_end(void);
 /* said.c: the frames of supervisors, checked; what they tell is kept */

@@ -270,6 +270,27 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     expect(await job.empty()).toBe(true)
   })
 
+  it("a pipe between stages takes more than the usual 64 KiB of a writer that is ahead of its reader", async () => {
+    const job = await get().spawn({
+      pipes: [{ owner: "none" }, { owner: "reads" }],
+      stages: [
+        {
+          file: "sh",
+          args: ["-c", "head -c 200000 /dev/zero; echo written >&2"],
+          redirects: [{ fd: 0, kind: "null" }, { fd: 1, kind: "write", pipe: 0 }, { fd: 2, kind: "write", pipe: 1 }]
+        },
+        {
+          file: "sleep",
+          args: ["100"],
+          redirects: [{ fd: 0, kind: "read", pipe: 0 }, { fd: 1, kind: "null" }, { fd: 2, kind: "null" }]
+        }
+      ]
+    })
+    expect(String(await collect(job.readable(1)))).toBe("written\n")
+    job.kill()
+    expect(await job.empty()).toBe(true)
+  })
+
   it("38: a FIFO that nobody opens", async () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
     const fifo = path.join(directory, "fifo")
