@@ -11,9 +11,9 @@ const perSpawn = quantity("ms")
 export const costOf = (worker: Worker.Worker, count: number, atOnce = 1) =>
   Effect.map(worker.ask("captures", { count, atOnce }), ({ elapsed }) => elapsed / count)
 
-/** Until the compiler has seen enough of what runs; a few rounds of few spawns do not show it. */
+/** Until the compiler has done with what runs: the time of a spawn, ours above all, falls for some two thousand of them. */
 export const warm = (workers: ReadonlyArray<Worker.Worker>, { short }: Settings) =>
-  Effect.forEach(workers, (worker) => worker.ask("captures", { count: short ? 5 : 400, atOnce: 1 }), { discard: true })
+  Effect.forEach(workers, (worker) => worker.ask("captures", { count: short ? 5 : 2000, atOnce: 1 }), { discard: true })
 
 const rateOf = (worker: Worker.Worker, count: number, atOnce: number) =>
   Effect.map(costOf(worker, count, atOnce), (millis) => 1000 / millis)
