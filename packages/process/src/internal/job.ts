@@ -43,6 +43,7 @@ export class Job<E> {
   private readonly started: number
   private readonly runtime: Runtime.Runtime<never>
   private readonly escalation = new Once<void>()
+  private terminated = 0
   /** When the shortest of the grace periods is over. */
   private graceEnds = Infinity
   private termination: Once<ExitStatus, Unkillable | SpawnServerLost> | undefined
@@ -211,8 +212,10 @@ export class Job<E> {
       const signal = isSignal(options?.signal) ? options.signal : this.settings.killSignal
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.settings.gracePeriod)
-      this.graceEnds = Math.min(this.graceEnds, this.now() + Duration.toMillis(grace))
       const begun = this.termination
+      const now = this.now()
+      if (begun === undefined) this.terminated = now
+      this.graceEnds = Math.min(this.graceEnds, now + Duration.toMillis(grace))
       const termination = begun ?? new Once<ExitStatus, Unkillable | SpawnServerLost>()
       this.termination = termination
       const begin = begun === undefined
@@ -231,7 +234,6 @@ export class Job<E> {
   private end(signal: Signal, grace: Duration.Duration): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
     return Effect.gen(this, function*() {
       const { empty, observed, running } = this
-      const started = this.now()
       observed.signalled(signal, "job")
       if (!empty.isDone && signal !== "SIGKILL") {
         yield* running.terminate(signal, grace)
@@ -241,7 +243,7 @@ export class Job<E> {
         yield* next.await
         // An engine that goes on to SIGKILL by itself may have been the first.
         const isLate = this.now() >= this.graceEnds
-        if (isLate) yield* observed.escalated(signal, Duration.millis(this.graceEnds - started))
+        if (isLate) yield* observed.escalated(signal, Duration.millis(this.graceEnds - this.terminated))
       }
       if (!empty.isDone) {
         yield* running.kill
