@@ -21,7 +21,8 @@ const labelled = (labels: Labels, key: string, value: string): Labels => {
   const name = `${key}=${value}`
   const found = all.get(name)
   if (found !== undefined) return found
-  const made = [...labels, MetricLabel.make(key, value)]
+  // In the order of `Metric.tagged`: to the registry another order is another metric.
+  const made = [MetricLabel.make(key, value), ...labels]
   all.set(name, made)
   return made
 }
