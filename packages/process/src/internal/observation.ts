@@ -91,8 +91,8 @@ export class Observation {
 
   /** A line of the log, within the span, that says of which job and process it is. */
   log(level: LogLevel.LogLevel, message: string): Effect.Effect<void> {
-    const [file] = this.spec.stages[0].words
-    const job = this.spec.settings.label ?? (file === undefined ? "" : scrub(shown(file), secretsOf(this.spec)))
+    const [file = []] = this.spec.stages[0].words
+    const job = scrub(this.spec.settings.label ?? shown(file), secretsOf(this.spec))
     const annotations = { job, ...(this.pid !== undefined && { pid: this.pid }) }
     return this.within(Effect.annotateLogs(Effect.logWithLevel(level, message), annotations))
   }

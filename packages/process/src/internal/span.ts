@@ -47,15 +47,17 @@ const describe = (spec: Spec): Record<string, unknown> => {
 export const statusAttributes = (exit: ExitStatus): Record<string, unknown> =>
   isExited(exit) ? { "process.exit.code": exit.code } : { "process.exit.signal": exit.signal }
 
-/** A user's error may quote what it was given. */
+const withoutSpace = (text: string): string => text.replace(/\s/g, "")
+
+/** A user's error may quote what it was given, and a rendered one breaks and indents its lines. */
 const withoutSecrets = (exit: Exit.Exit<unknown, unknown>, secrets: ReadonlyArray<string>) => {
   if (Exit.isSuccess(exit) || secrets.length === 0) return exit
+  const text = withoutSpace(Cause.pretty(exit.cause, { renderErrorCause: true }))
+  if (!secrets.some((secret) => text.includes(withoutSpace(secret)))) return exit
   const [error] = Cause.prettyErrors(exit.cause)
-  const text = Cause.pretty(exit.cause, { renderErrorCause: true })
-  if (error === undefined || scrub(text, secrets) === text) return exit
-  const safe = new Error(scrub(error.message, secrets))
-  safe.name = error.name
-  safe.stack = scrub(text, secrets)
+  const safe = new Error(scrub(error?.message ?? "", secrets))
+  safe.name = scrub(error?.name ?? safe.name, secrets)
+  safe.stack = `${safe.name}: ${safe.message}`
   return Exit.fail(safe)
 }
 
