@@ -74,12 +74,8 @@ export class Job<E> {
     this.runtime = runtime
     this.observed = observed
     this.deadline = settings.timeout === undefined ? Infinity : started + Duration.toMillis(settings.timeout)
-    this.stdio = new JobStdio(
-      spec,
-      plan,
-      observed.pipes(running, plan),
-      (cause) => this.endBecause(cause && (() => cause))
-    )
+    const pipes = observed.pipes(running, plan)
+    this.stdio = new JobStdio(spec, plan, pipes, (cause) => this.endBecause(cause && (() => cause)))
   }
 
   /** As a user would type it. */
@@ -278,9 +274,10 @@ export class Job<E> {
     return Effect.suspend(() => {
       const { stdio } = this
       const isLeaking = this.exits.succeeded && this.termination === undefined && !this.empty.isDone
-      const leaks = isLeaking ? Effect.flatMap(this.descendants, (all) => this.leaked(all)) : Effect.void
+      const leaks = Effect.flatMap(this.descendants, (all) => this.leaked(all))
+      const told = isLeaking ? this.within(leaks, bounds.drain) : Effect.void
       // Joined also where it has failed: what could not be killed is reported.
-      const ended = this.empty.succeeded ? Effect.void : Effect.zipRight(leaks, this.terminate()).pipe(
+      const ended = this.empty.succeeded ? Effect.void : Effect.zipRight(told, this.terminate()).pipe(
         Effect.catchTag("Unkillable", (error) => this.observed.log(LogLevel.Error, error.message)),
         Effect.catchTag("SpawnServerLost", () => Effect.void)
       )
@@ -396,18 +393,12 @@ export class Job<E> {
         const state = `${show(signal)} is no signal; write a name such as "SIGTERM"`
         return Effect.fail(new Unkillable({ command: this.name, pids, state }))
       }
-      return Effect.mapBoth(this.running.signal(signal, to), {
-        onSuccess: () => this.observed.signalled(signal, to),
-        onFailure: (failure) => {
-          if (failure._tag === "SpawnServerLost") return failure
-          return failure.reason === "Gone"
-            ? new ProcessGone({
-              command: this.name,
-              pids,
-              state: to === "group" ? "the job has ended" : "it has exited"
-            })
-            : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
-        }
+      const told = Effect.map(this.running.signal(signal, to), () => this.observed.signalled(signal, to))
+      return Effect.mapError(told, (failure) => {
+        if (failure._tag === "SpawnServerLost") return failure
+        return failure.reason === "Gone"
+          ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })
+          : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
       })
     })
   }
