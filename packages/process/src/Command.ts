@@ -231,7 +231,9 @@ export type Setting =
   | "umask"
   | "user"
   | "argv0"
+  | "propagateTrace"
   | "label"
+  | "verbose"
 
 /**
  * A command that `@effect/platform` cannot describe: it says nothing of `settings`, of which there is at least one.
@@ -621,7 +623,7 @@ export const argv0: {
 } = setter((old, name) => spec.each(old, (stage) => ({ ...stage, argv0: name })))
 
 /**
- * A name for the job in logs.
+ * A name for the job in logs and spans.
  *
  * @since 0.1.0
  * @category combinators
@@ -630,3 +632,44 @@ export const label: {
   (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, name: string): Command<E, R>
 } = setter((old, name) => ({ ...old, settings: { ...old.settings, label: name } }))
+
+/**
+ * Hands the trace on to the child: the variable `TRACEPARENT` names the job's own span, so that spans of the child hang
+ * below it. `TRACESTATE` of the owner's environment is handed on only where it belongs to the same trace. What `env` says of either
+ * wins. Without a span (`Effect.withTracerEnabled(false)`) the environment stays as it is.
+ *
+ * Source: https://www.w3.org/TR/trace-context/ and https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Effect } from "effect"
+ *
+ * // => "00-3c1cb1a6b3cc5c4bd1d4d8ba0a1cbf7d-1f7a1c0f2e1d3b4a-01\n", or the like
+ * Command.make("printenv", "TRACEPARENT").pipe(Command.propagateTrace, Command.string, Effect.withSpan("release"))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const propagateTrace = <E, R>(self: Command<E, R>): Command<E, R> =>
+  internal.map(self, (old) => spec.each(old, (stage) => ({ ...stage, traced: true })))
+
+/**
+ * Prints what a shell's `set -x` and `time` would, on stderr by the `Console` of the fiber: before the spawn `+` and the command,
+ * quoted for a shell and with redacted values hidden, a line for each stage of a pipeline; when the job is empty the real, user
+ * and system time as bash prints them. The real time is that until the last stage exited.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // + LANG=C grep -c 'two words' notes.txt
+ * //
+ * // real	0m0.003s
+ * // user	0m0.001s
+ * // sys	0m0.001s
+ * Command.make("grep", "-c", "two words", "notes.txt").pipe(Command.env({ LANG: "C" }), Command.verbose, Command.string)
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const verbose = <E, R>(self: Command<E, R>): Command<E, R> =>
+  internal.map(self, (old) => ({ ...old, settings: { ...old.settings, verbose: true } }))

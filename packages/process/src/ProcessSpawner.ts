@@ -6,10 +6,12 @@
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Command } from "./Command.ts"
 import type { SpawnError, SpawnServerLost } from "./CommandError.ts"
 import type { Engine, Guarantees } from "./Engine.ts"
+import { dryRun } from "./internal/dryRun.ts"
 import { register, spawn } from "./internal/spawn.ts"
 import type { Process } from "./Process.ts"
 
@@ -30,7 +32,29 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
   readonly connect: (port: number, host: string) => Effect.Effect<boolean>
   readonly clock: Clock.Clock
   readonly guarantees: Guarantees
-}>() {}
+}>() {
+  /**
+   * Starts nothing. Each command is logged (level info) as a line for a shell, with its directory, variables and files and with
+   * redacted values hidden, and has then exited with code 0, without output; `guarantees.engine` is `dry-run`. What would fail
+   * before anything was forked fails here too (`InvalidArgument`).
+   *
+   * No Stream that a command reads is run, no Sink is fed, no file of `Stdio.file` is opened, and there are no spans and no
+   * metrics. A handle has exited at once; its pid is 2147483647, which no process has. `connect` says yes. A runner that
+   * decodes the output, as `Command.json`, gets the empty one.
+   *
+   * @example
+   * import { Effect } from "effect"
+   * import { Command, ProcessSpawner } from "effect-process"
+   *
+   * const clean = Command.make("rm", "-r", "build dir").pipe(Command.workingDirectory("/srv/app"), Command.exitCode)
+   *
+   * // => 0, and in the log: would run: (cd /srv/app && rm -r 'build dir')
+   * Effect.runPromise(clean.pipe(Effect.provide(ProcessSpawner.dryRun)))
+   *
+   * @since 0.1.0
+   */
+  static readonly dryRun: Layer.Layer<ProcessSpawner> = Layer.sync(ProcessSpawner, () => fromEngine(dryRun))
+}
 
 /**
  * Puts the policy (deadlines, escalation, bounds, errors) on an engine.

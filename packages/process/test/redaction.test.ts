@@ -3,21 +3,18 @@ import { assert, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import { describe } from "vitest"
-import {
-  Command,
-  type CommandError,
-  Engine,
-  ExitStatus,
-  type InvalidOutput,
-  type ProcessSpawner
-} from "../src/index.ts"
+import { Command, type CommandError, Engine, ExitStatus, type InvalidOutput, ProcessSpawner } from "../src/index.ts"
+import * as Console from "./support/console.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
 import * as Logs from "./support/logs.ts"
+import * as Spans from "./support/spans.ts"
 
 const argument = "cAnArY\"one'\\\\\ttail"
 const variable = "kEy-wItH-ma\nny-parts"
@@ -40,6 +37,18 @@ const assertSafe = (value: unknown) => {
   assertHidden(inspect(value, { depth: 10 }), "inspect")
   assertHidden(Cause.pretty(Cause.fail(value), { renderErrorCause: true }), "Cause.pretty")
   if (value instanceof Error) assertHidden(`${value.message} ${value.stack}`, "message and stack")
+}
+
+/** Logs, attributes and events are more than an exporter sends. */
+const assertSafeSpan = (span: Spans.KeptSpan) => {
+  assert.strictEqual(span.status._tag, "Ended")
+  if (span.status._tag === "Ended" && span.status.exit._tag === "Failure") {
+    assertHidden(Cause.pretty(span.status.exit.cause, { renderErrorCause: true }), "the span's failure")
+    for (const error of Cause.prettyErrors(span.status.exit.cause)) assertHidden(inspect(error), "the span's error")
+  }
+  // Effect itself logs, at debug level, what ends a fiber that the user's own Stream or Sink has forked.
+  const events = span.events.filter(([name]) => name !== "Fiber terminated with an unhandled error")
+  assertHidden(inspect([span.name, [...span.attributes], events], { depth: 10 }), "span")
 }
 
 const says = `${argument} and ${variable} and ${JSON.stringify(argument)}\n`
@@ -76,8 +85,9 @@ describe("an error shows no secret", () => {
       Effect.gen(function*() {
         const engine = yield* FakeEngine.make({ program })
         const logs = Logs.collect()
+        const traced = Spans.collect()
         const run = Effect.tapErrorCause(engine.provide(runner), (cause) => Effect.logError(cause.toString()))
-        const fiber = yield* Effect.fork(Effect.flip(run).pipe(logs.provide))
+        const fiber = yield* Effect.fork(Effect.flip(run).pipe(logs.provide, traced.provide))
         yield* FakeEngine.adjust("2 minutes")
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error._tag, tag)
@@ -85,6 +95,7 @@ describe("an error shows no secret", () => {
         assert.notInclude(error.message, "\n")
         assert.isAbove(logs.lines.length, 0)
         assertHidden(logs.lines.join("\n"), "logs")
+        assertSafeSpan(traced.job)
       }))
   }
 
@@ -121,6 +132,64 @@ describe("an error shows no secret", () => {
       assertSafe(yield* Effect.flip(process.signal("SIGHUP")))
       assert.isAbove(logs.lines.length, 0)
       assertHidden(logs.lines.join("\n"), "logs")
+    }))
+})
+
+describe("what is told of a job shows none", () => {
+  const quoting = new Error(`what was read: ${argument}`)
+  quoting.cause = variable
+  const login = Command.make(Redacted.make(`/opt/${argument}`) as never, `--token=x`, Redacted.make(variable)).pipe(
+    Command.argv0(argument),
+    Command.workingDirectory(`/srv/${argument}`),
+    Command.env({ KEY: Redacted.make(variable), MORE: Redacted.make(argument) }),
+    Command.label(`job ${argument}`),
+    Command.gracePeriod("1 second"),
+    Command.propagateTrace,
+    Command.verbose
+  )
+  const jobs: ReadonlyArray<readonly [string, Command.Command<Error>]> = [
+    ["that leaves something behind and takes SIGKILL", login],
+    ["of several stages", Command.pipeTo(login, login)],
+    ["whose input fails", Command.stdin(login, Stream.fail(quoting))],
+    ["whose Sink fails", Command.stdout(login, Sink.fail(quoting))],
+    ["that is not started", Command.env(login, { "A=B": Redacted.make(variable) })]
+  ]
+  for (const [name, job] of jobs) {
+    it.effect(`${name}: span, logs, verbose, metrics`, () =>
+      Effect.gen(function*() {
+        const engine = yield* FakeEngine.make({
+          program: (running) =>
+            Effect.gen(function*() {
+              running.onSignal = () => Effect.void
+              yield* running.err.write(says)
+              yield* running.fork(FakeEngine.processInfo(2001, `login --token ${argument} ${variable}`))
+              yield* running.exit(1)
+            })
+        })
+        const logs = Logs.collect()
+        const traced = Spans.collect()
+        const console = yield* Console.collect
+        const run = engine.provide(Effect.exit(Command.run(job)))
+        const fiber = yield* Effect.fork(run.pipe(logs.provide, traced.provide, console.provide))
+        yield* FakeEngine.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        assertSafeSpan(traced.job)
+        assert.isAbove(logs.lines.length, 0)
+        assertHidden(inspect([logs.lines, logs.annotations]), "logs")
+        assert.isAbove(console.printed.length, 0)
+        assertHidden(console.printed.join("\n"), "verbose")
+        assertHidden(inspect(Metric.unsafeSnapshot().map(({ metricKey }) => metricKey), { depth: 10 }), "metrics")
+      }))
+  }
+
+  it.effect("a dry run", () =>
+    Effect.gen(function*() {
+      const logs = Logs.collect()
+      for (const [, job] of jobs.slice(0, 4)) {
+        yield* Command.run(job).pipe(Effect.provide(ProcessSpawner.dryRun), logs.provide)
+      }
+      assert.strictEqual(logs.from("INFO would run").length, 4)
+      assertHidden(inspect([logs.lines, logs.annotations]), "logs")
     }))
 })
 

@@ -84,8 +84,8 @@ export const stageName = ({ problem, words }: Stage): string => {
   return render(words)
 }
 
-/** As zsh and fish write them; POSIX has a word for the first only. */
-const bars = { stdout: " | ", stderr: " 2>| ", all: " |& " } as const
+/** As zsh and fish write them; POSIX has a word for the first only. @internal */
+export const bars = { stdout: " | ", stderr: " 2>| ", all: " |& " } as const
 
 /**
  * The command as a user would type it, with redacted values hidden.

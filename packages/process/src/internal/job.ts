@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import { type Ended, ProcessGone, type SpawnServerLost, TimedOut, Unkillable } from "../CommandError.ts"
@@ -19,6 +20,7 @@ import { isSignal, type Signal } from "../Signal.ts"
 import { bounds } from "./bounds.ts"
 import { specName, stageName } from "./command.ts"
 import { fork, raceFirst } from "./fork.ts"
+import type { Observation } from "./observation.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
 import type { Plan } from "./plan.ts"
@@ -34,12 +36,16 @@ export class Job<E> {
   readonly exits = new Once<ReadonlyArray<StageExit>, SpawnServerLost>()
   readonly exit = new Once<ExitStatus, E | TimedOut | SpawnServerLost>()
   readonly empty = new Once<void, Unkillable | SpawnServerLost>()
+  readonly observed: Observation
   private readonly engine: Engine
   private readonly spec: Spec
   private readonly settings: ReturnType<typeof settingsOf>
   private readonly started: number
   private readonly runtime: Runtime.Runtime<never>
   private readonly escalation = new Once<void>()
+  private terminated = 0
+  /** When the shortest of the grace periods is over. */
+  private graceEnds = Infinity
   private termination: Once<ExitStatus, Unkillable | SpawnServerLost> | undefined
   private stageExits: ReadonlyArray<StageExit> = []
   private duration: Duration.Duration | undefined
@@ -56,7 +62,8 @@ export class Job<E> {
     spec: Spec,
     plan: Plan,
     started: number,
-    runtime: Runtime.Runtime<never>
+    runtime: Runtime.Runtime<never>,
+    observed: Observation
   ) {
     const settings = settingsOf(spec)
     this.engine = engine
@@ -65,8 +72,10 @@ export class Job<E> {
     this.settings = settings
     this.started = started
     this.runtime = runtime
+    this.observed = observed
     this.deadline = settings.timeout === undefined ? Infinity : started + Duration.toMillis(settings.timeout)
-    this.stdio = new JobStdio(spec, plan, running, (cause) => this.endBecause(cause && (() => cause)))
+    const pipes = observed.pipes(running, plan)
+    this.stdio = new JobStdio(spec, plan, pipes, (cause) => this.endBecause(cause && (() => cause)))
   }
 
   /** As a user would type it. */
@@ -112,7 +121,10 @@ export class Job<E> {
 
   private exited(exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost>): void {
     this.duration = Duration.millis(this.now() - this.started)
-    if (Exit.isSuccess(exits)) this.stageExits = exits.value
+    if (Exit.isSuccess(exits)) {
+      this.stageExits = exits.value
+      this.observed.exited(exits.value, this.lastStatus())
+    }
     this.exits.done(exits)
     this.exit.done(
       Exit.isSuccess(exits) && this.failure !== undefined
@@ -125,6 +137,7 @@ export class Job<E> {
   private emptied(empty: Exit.Exit<void, Unkillable | SpawnServerLost>): void {
     if (this.empty.isDone) return
     const { stdio } = this
+    this.observed.emptied(empty, this.exit.exit)
     this.empty.done(empty)
     this.deadlineWatch?.unsafeInterruptAsFork(FiberId.none)
     stdio.interruptFeeds()
@@ -196,6 +209,9 @@ export class Job<E> {
       const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.settings.gracePeriod)
       const begun = this.termination
+      const now = this.now()
+      if (begun === undefined) this.terminated = now
+      this.graceEnds = Math.min(this.graceEnds, now + Duration.toMillis(grace))
       const termination = begun ?? new Once<ExitStatus, Unkillable | SpawnServerLost>()
       this.termination = termination
       const begin = begun === undefined
@@ -213,16 +229,19 @@ export class Job<E> {
 
   private end(signal: Signal, grace: Duration.Duration): Effect.Effect<ExitStatus, Unkillable | SpawnServerLost> {
     return Effect.gen(this, function*() {
-      const { empty, running } = this
+      const { empty, observed, running } = this
+      observed.signalled(signal, "job")
       if (!empty.isDone && signal !== "SIGKILL") {
         yield* running.terminate(signal, grace)
         const next = new Once<void>()
         empty.onDone(() => next.done(Exit.void))
         this.escalation.onDone((exit) => next.done(exit))
         yield* next.await
+        // An engine that goes on to SIGKILL by itself may have been the first.
+        const isLate = this.now() >= this.graceEnds
+        if (isLate) yield* observed.escalated(signal, Duration.millis(this.graceEnds - this.terminated))
       }
       if (!empty.isDone) {
-        yield* Effect.logDebug(`${this.name}: SIGKILL to what is left of process group ${running.processGroupId}`)
         yield* running.kill
         yield* this.within(empty.settled, bounds.kill)
       }
@@ -245,13 +264,21 @@ export class Job<E> {
       }))
   }
 
+  /** What outlived the programs of the job, where nobody has begun to end it. */
+  leaked(all: ReadonlyArray<ProcessInfo>): Effect.Effect<void> {
+    return this.exits.succeeded && this.termination === undefined ? this.observed.leaked(all) : Effect.void
+  }
+
   /** Never interrupted (those who acquire see to that) and bounded. */
   get release(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { stdio } = this
+      const isLeaking = this.exits.succeeded && this.termination === undefined && !this.empty.isDone
+      const leaks = Effect.flatMap(this.descendants, (all) => this.leaked(all))
+      const told = isLeaking ? this.within(leaks, bounds.drain) : Effect.void
       // Joined also where it has failed: what could not be killed is reported.
-      const ended = this.empty.succeeded ? Effect.void : this.terminate().pipe(
-        Effect.catchTag("Unkillable", (error) => Effect.logError(error.message)),
+      const ended = this.empty.succeeded ? Effect.void : Effect.zipRight(told, this.terminate()).pipe(
+        Effect.catchTag("Unkillable", (error) => this.observed.log(LogLevel.Error, error.message)),
         Effect.catchTag("SpawnServerLost", () => Effect.void)
       )
       return Effect.flatMap(ended, () => {
@@ -366,7 +393,8 @@ export class Job<E> {
         const state = `${show(signal)} is no signal; write a name such as "SIGTERM"`
         return Effect.fail(new Unkillable({ command: this.name, pids, state }))
       }
-      return Effect.mapError(this.running.signal(signal, to), (failure) => {
+      const told = Effect.map(this.running.signal(signal, to), () => this.observed.signalled(signal, to))
+      return Effect.mapError(told, (failure) => {
         if (failure._tag === "SpawnServerLost") return failure
         return failure.reason === "Gone"
           ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })

@@ -66,8 +66,15 @@ class Bad {
   }
 }
 
-const environment = (stage: Stage, owner: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
-  const added = Object.entries(stage.env)
+type Variables = Readonly<Record<string, string | undefined>>
+
+const environment = (
+  stage: Stage,
+  owner: Readonly<Record<string, string>>,
+  trace: Variables
+): Readonly<Record<string, string>> => {
+  // What the command itself says comes last, and wins.
+  const added = Object.entries(stage.traced ? { ...trace, ...stage.env } : stage.env)
   if (added.length === 0 && stage.extendEnv) return owner
   const env: Record<string, string> = stage.extendEnv ? { ...owner } : {}
   for (const [name, value] of added) {
@@ -246,6 +253,7 @@ class Wiring {
 const stageOf = (
   stage: Stage,
   owner: Readonly<Record<string, string>>,
+  trace: Variables,
   redirects: ReadonlyArray<Redirect>
 ): StageRequest => {
   const [file, args] = wordsOf(stage)
@@ -255,7 +263,7 @@ const stageOf = (
     args,
     argv0: argv0Of(stage),
     workingDirectory: directoryOf(stage),
-    env: environment(stage, owner),
+    env: environment(stage, owner, trace),
     redirects,
     limits,
     nice,
@@ -267,13 +275,14 @@ const stageOf = (
 /** @internal */
 export const make = (
   { stages: [first, ...rest] }: Spec,
-  owner: Readonly<Record<string, string>>
+  owner: Readonly<Record<string, string>>,
+  trace: Variables = {}
 ): Either.Either<Plan, SpawnFailure> => {
   const wiring = new Wiring()
   let index = 0
   const next = (stage: Stage): StageRequest => {
     if (stage.problem !== undefined) throw new Bad(stage.problem)
-    const request = stageOf(stage, owner, wiring.stage(stage, index))
+    const request = stageOf(stage, owner, trace, wiring.stage(stage, index))
     index++
     return request
   }

@@ -69,19 +69,21 @@ const lostOfStage = (stage: spec.Stage, index: number, last: number): ReadonlyAr
     ["nice", stage.nice !== undefined],
     ["umask", stage.umask !== undefined],
     ["user", (stage.user?.groups?.length ?? 0) > 0],
-    ["argv0", stage.argv0 !== undefined]
+    ["argv0", stage.argv0 !== undefined],
+    ["propagateTrace", stage.traced]
   ]
   return said.flatMap(([setting, isLost]) => isLost ? [setting] : [])
 }
 
 const lostOfJob = ({ settings }: spec.Spec): ReadonlyArray<Setting> => {
-  const { gracePeriod, killSignal, label, maxOutput } = settings
+  const { gracePeriod, killSignal, label, maxOutput, verbose } = settings
   const said: ReadonlyArray<readonly [Setting, boolean]> = [
     ["killSignal", killSignal !== undefined],
     ["gracePeriod", gracePeriod !== undefined],
     ["timeout", spec.settingsOf({ settings } as spec.Spec).timeout !== undefined],
     ["maxOutput", maxOutput !== undefined && maxOutput !== Infinity],
-    ["label", label !== undefined]
+    ["label", label !== undefined],
+    ["verbose", verbose === true]
   ]
   return said.flatMap(([setting, isLost]) => isLost ? [setting] : [])
 }

@@ -132,6 +132,7 @@ const end = <E>(
       output.isDone ? Effect.void : raceFirst(output.await, sleepOn(spawner, bound))
     yield* ended(bounds.drain)
     const leaked = yield* process.descendants
+    yield* Handle.jobOf(process)?.leaked(leaked) ?? Effect.void
     // What cannot be killed is reported when the scope closes.
     const terminated = yield* Effect.exit(process.terminate())
     // The job cuts the streams within the drain bound; this one only guards against a reader that does not return.

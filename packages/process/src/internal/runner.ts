@@ -86,11 +86,15 @@ const drainOf = <E>(
   return Effect.forkScoped(Effect.match(reader, { onFailure: done, onSuccess: () => done(undefined) }))
 }
 
-/** Runs a command and keeps what it prints on the streams that `capture` names. Does not judge the status. */
-const collect = <E, R>(
+/**
+ * Runs a command and keeps what it prints on the streams that `capture` names. `judge` says what becomes of it, before the
+ * process is released, so that its span tells the same.
+ */
+const collect = <E, R, A, E2>(
   self: Command<E, R>,
-  capture: ReadonlyArray<StreamName>
-): Effect.Effect<Collected, Exclude<CommandError, NonZeroExit | Signaled> | E, ProcessSpawner | R> =>
+  capture: ReadonlyArray<StreamName>,
+  judge: (collected: Collected) => Effect.Effect<A, E2>
+): Effect.Effect<A, Exclude<CommandError, NonZeroExit | Signaled> | E | E2, ProcessSpawner | R> =>
   Effect.flatMap(ProcessSpawner, (spawner) => {
     const started = spawner.clock.unsafeCurrentTimeMillis()
     return withProcess(spawner, withStdin(self), (process) => {
@@ -120,7 +124,8 @@ const collect = <E, R>(
         const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
         // Of an output that failed, or that nobody wants more of, the end is not waited for.
         if (problem !== undefined) read.done(Exit.void)
-        return settle(self, spawner, process, { ended, duration, outputs, read, problem: () => problem })
+        const settled = settle(self, spawner, process, { ended, duration, outputs, read, problem: () => problem })
+        return Effect.flatMap(settled, judge)
       })
     })
   })
@@ -176,25 +181,26 @@ export const collectAccepted = <E, R>(
   self: Command<E, R>,
   capture: ReadonlyArray<StreamName>
 ): Effect.Effect<CommandResult, CommandError | E, ProcessSpawner | R> =>
-  Effect.flatMap(
-    collect(self, capture),
-    (collected) =>
+  collect(
+    self,
+    capture,
+    (collected): Effect.Effect<CommandResult, NonZeroExit | Signaled> =>
       collected.failed === undefined
         ? Effect.succeed(resultOf(collected))
         : failureOf(self, collected.failed, collected.run)
   )
 
 /** As `collect` of nothing: the output is dropped, so it cannot be too much. */
-const drain = <E, R>(self: Command<E, R>) =>
-  collect(self, []) as Effect.Effect<
-    Collected,
-    Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E,
+const drain = <E, R, A, E2>(self: Command<E, R>, judge: (collected: Collected) => Effect.Effect<A, E2>) =>
+  collect(self, [], judge) as Effect.Effect<
+    A,
+    Exclude<CommandError, NonZeroExit | Signaled | OutputLimitExceeded> | E | E2,
     ProcessSpawner | R
   >
 
 /** @internal */
 export const exitCode = <E, R>(self: Command<E, R>) =>
-  Effect.flatMap(drain(self), ({ exit, failed, run }) =>
+  drain(self, ({ exit, failed, run }): Effect.Effect<number, Signaled> =>
     isExited(exit)
       ? Effect.succeed(exit.code)
       : new Signaled({
@@ -205,7 +211,7 @@ export const exitCode = <E, R>(self: Command<E, R>) =>
       }))
 
 /** @internal */
-export const success = <E, R>(self: Command<E, R>) => Effect.map(drain(self), ({ failed }) => failed === undefined)
+export const success = <E, R>(self: Command<E, R>) => drain(self, ({ failed }) => Effect.succeed(failed === undefined))
 
 /**
  * Where an output departs from its schema, without secrets.

@@ -1,6 +1,7 @@
 /** From a command to a job: the plan, the engine, and who releases what it gives. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Command } from "../Command.ts"
 import { SpawnError, type SpawnServerLost } from "../CommandError.ts"
@@ -8,9 +9,12 @@ import type { Engine, SpawnFailure } from "../Engine.ts"
 import type { Process } from "../Process.ts"
 import type { Spawner } from "./run.ts"
 import { specOf, stageName } from "./command.ts"
+import { dryRun, withoutStreams } from "./dryRun.ts"
 import { Handle } from "./handle.ts"
 import { Job } from "./job.ts"
+import { type Judge, Observation } from "./observation.ts"
 import { make as makePlan } from "./plan.ts"
+import { traceVariables } from "./span.ts"
 import { secretsOf, settingsOf, type Spec } from "./spec.ts"
 import { scrub } from "./text.ts"
 
@@ -32,9 +36,29 @@ export const spawn = <E, R>(
   command: Command<E, R>
 ): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> =>
   Effect.map(
-    Effect.acquireRelease(acquire(engine, command), (job) => job.release),
+    Effect.acquireRelease(acquire(engine, command, "handle"), (job) => job.release),
     (job) => new Handle(job)
   )
+
+/**
+ * As `spawn`, for a runner that tells the job what it makes of it, or else what its scope ends with.
+ *
+ * @internal
+ */
+export const spawnFor = <E, R>(
+  spawner: Spawner,
+  command: Command<E, R>
+): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, Scope.Scope | R> => {
+  const engine = engines.get(spawner)
+  if (engine === undefined) return spawner.spawn(command)
+  return Effect.map(
+    Effect.acquireRelease(acquire(engine, command, "runner"), releaseOf),
+    (job) => new Handle(job)
+  )
+}
+
+const releaseOf = <E>(job: Job<E>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.map(job.release, () => job.observed.judged(exit))
 
 /**
  * As `spawn` within `Effect.scoped`. A spawner that somebody else made is asked to do just that.
@@ -49,30 +73,38 @@ export const withProcess = <E, R, A, E2, R2>(
   const engine = engines.get(spawner)
   if (engine === undefined) return Effect.scoped(Effect.flatMap(spawner.spawn(command), use))
   return Effect.acquireUseRelease(
-    acquire(engine, command),
+    acquire(engine, command, "runner"),
     // It asks for a scope only for what is not ours.
     (job) => use(new Handle(job)) as Effect.Effect<A, E2, Exclude<R2, Scope.Scope>>,
-    (job) => job.release
+    releaseOf
   )
 }
 
 const acquire = <E, R>(
   engine: Engine,
-  command: Command<E, R>
+  command: Command<E, R>,
+  judge: Judge
 ): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
   Effect.flatMap(Effect.zip(engine.environment, Effect.runtime<never>()), ([environment, runtime]) => {
     const spec = specOf(command)
-    const planned = makePlan(spec, environment)
-    if (Either.isLeft(planned)) return Effect.fail(spawnError(planned.left, spec))
-    const plan = planned.right
+    const isDry = engine === dryRun
+    const observed = new Observation(spec, runtime, engine.clock, judge, isDry)
+    const notStarted = (error: SpawnError | SpawnServerLost) => {
+      observed.notStarted(error)
+      return Effect.fail(error)
+    }
+    const planned = makePlan(spec, environment, traceVariables(observed.parent, environment))
+    if (Either.isLeft(planned)) return notStarted(spawnError(planned.left, spec))
+    const plan = isDry ? withoutStreams(planned.right) : planned.right
     const { gracePeriod, killSignal, timeout } = settingsOf(spec)
     const started = engine.clock.unsafeCurrentTimeMillis()
     const { pipes, stages } = plan
     return Effect.matchEffect(engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout }), {
-      onFailure: (failure) => Effect.fail(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
+      onFailure: (failure) => notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
       onSuccess: (running) => {
-        const job = new Job<E>(engine, running, spec, plan, started, runtime)
-        return Effect.as(job.begin<R>(), job)
+        observed.started(running)
+        const job = new Job<E>(engine, running, spec, plan, started, runtime, observed)
+        return Effect.as(observed.within(job.begin<R>()), job)
       }
     })
   })

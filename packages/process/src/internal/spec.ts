@@ -56,6 +56,8 @@ export interface Stage {
   readonly umask: number | undefined
   readonly user: User | undefined
   readonly argv0: string | undefined
+  /** Its environment tells it of the trace that it is part of. */
+  readonly traced: boolean
 }
 
 /**
@@ -70,6 +72,7 @@ export interface Settings {
   readonly timeout?: Duration.Duration
   readonly maxOutput?: number
   readonly label?: string
+  readonly verbose?: boolean
 }
 
 /** @internal */
@@ -97,7 +100,8 @@ const emptyStage: Stage = {
   nice: undefined,
   umask: undefined,
   user: undefined,
-  argv0: undefined
+  argv0: undefined,
+  traced: false
 }
 
 /** @internal */

@@ -43,7 +43,7 @@ export class JobStdio<E> {
   private readonly feeding: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
   private readonly draining: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
-  constructor(spec: Spec, plan: Plan, running: EngineJob, end: EndBecause<E>) {
+  constructor(spec: Spec, plan: Plan, running: Pick<EngineJob, "input" | "output">, end: EndBecause<E>) {
     const secrets = secretsOf(spec)
     const command = () => specName(spec)
     const tail = () => new Tail(secrets)

@@ -46,6 +46,7 @@ import {
   withStdin
 } from "./run.ts"
 import { collectAccepted } from "./runner.ts"
+import { spawnFor } from "./spawn.ts"
 
 /** @internal */
 export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
@@ -60,6 +61,8 @@ export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.St
 interface Opened<E> {
   readonly process: Process<E>
   readonly output: (stream: StreamName) => Stream.Stream<Uint8Array, OutputError>
+  /** Tells the process what becomes of it. */
+  readonly judged: (exit: Exit.Exit<unknown, unknown>) => void
   /** The status, once what was printed before it has been read or the run has been ended. */
   readonly exit: Effect.Effect<Ran, E | TimedOut | SpawnServerLost>
   /** Outlives the process: what it prints while it ends is still read. */
@@ -80,7 +83,7 @@ const open = <E, R>(
     const spawner = yield* ProcessSpawner
     const readers = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     const started = spawner.clock.unsafeCurrentTimeMillis()
-    const process = yield* spawner.spawn(withStdin(self))
+    const process = yield* spawnFor(spawner, withStdin(self))
     const job = Handle.jobOf(process)
     const outputs = collectors(self, job, [])
     const read = new Once<void>()
@@ -112,7 +115,7 @@ const open = <E, R>(
         onFailure: (cause) =>
           Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
       }))
-    return { process, output, exit, readers }
+    return { process, output, exit, readers, judged: (verdict) => job?.observed.judged(verdict) }
   })
 
 /**
@@ -125,10 +128,14 @@ export const stream = <E, R, A>(
   decode: (bytes: Stream.Stream<Uint8Array, OutputError>) => Stream.Stream<A, OutputError>
 ): Stream.Stream<A, CommandError | E, ProcessSpawner | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const { exit, output, readers } = yield* open(self)
+    const { exit, judged, output, readers } = yield* open(self)
     yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
     const judge = Effect.flatMap(exit, ({ failed, run }) =>
-      failed === undefined ? Effect.void : failureOf(self, failed, run))
+      failed === undefined ? Effect.void : failureOf(self, failed, run)).pipe(
+        Effect.onExit((verdict) =>
+          Effect.sync(() => judged(verdict))
+        )
+      )
     return Stream.concat(decode(output("stdout")), Stream.execute(judge))
   }))
 
@@ -179,14 +186,20 @@ export const events = <E, R>(
   ProcessSpawner | R
 > =>
   Stream.unwrapScoped(
-    Effect.map(open(self), ({ exit, output, process }) =>
+    Effect.map(open(self), ({ exit, judged, output, process }) =>
       Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
         Stream.concat(Stream.merge(
           Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
           Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
         )),
         Stream.concat(
-          Stream.fromEffect(Effect.map(exit, ({ status }): CommandEvent => ({ _tag: "Ended", exit: status })))
+          Stream.fromEffect(
+            Effect.map(exit, ({ status }): CommandEvent => ({ _tag: "Ended", exit: status })).pipe(
+              Effect.onExit((verdict) =>
+                Effect.sync(() => judged(verdict))
+              )
+            )
+          )
         )
       ))
   )

@@ -25,6 +25,14 @@ const plain = (piece: Piece): string => typeof piece === "string" ? piece : Reda
 export const reveal = (word: Word): string => word.map(plain).join("")
 
 /**
+ * The argument as it may be shown, unquoted.
+ *
+ * @internal
+ */
+export const shown = (word: Word): string =>
+  word.map((piece) => typeof piece === "string" ? piece : "<redacted>").join("")
+
+/**
  * What the redacted pieces hide, each as it stands in its word and, where a script holds it quoted, also as a program
  * prints it. Nothing for an empty one: hiding that would hide the space between all letters.
  *

@@ -12,7 +12,7 @@ import type * as Engine from "../../src/Engine.ts"
 import { PipeFailure, SignalFailure } from "../../src/Engine.ts"
 import type { ExitStatus } from "../../src/ExitStatus.ts"
 import { exited, killed } from "../../src/ExitStatus.ts"
-import { noUsage, type ProcessInfo } from "../../src/ProcessInfo.ts"
+import { noUsage, type ProcessInfo, type ResourceUsage } from "../../src/ProcessInfo.ts"
 import { fromEngine, ProcessSpawner } from "../../src/ProcessSpawner.ts"
 import type { Signal } from "../../src/Signal.ts"
 
@@ -281,7 +281,7 @@ export class FakeJob implements Engine.EngineJob {
     const { stages } = this.request
     return stages.map((_, i) => {
       const [exit, order] = this.statuses?.[i] ?? [status, i]
-      return { pid: this.pid + i, exit, order, usage: noUsage }
+      return { pid: this.pid + i, exit, order, usage: this.exitUsage }
     })
   }
 
@@ -363,6 +363,8 @@ export class FakeJob implements Engine.EngineJob {
   ])
 
   readonly usage = Effect.succeed({ ...noUsage, maxRss: 42 })
+  /** Of each stage, told with its exit. */
+  exitUsage: ResourceUsage = noUsage
 
   readonly expire: Effect.Effect<void> = Effect.asVoid(Deferred.succeed(this.expired, undefined))
 
@@ -388,6 +390,8 @@ export class FakeEngine implements Engine.Engine {
   readonly log: Array<string> = []
   /** Runs within a spawn, before its answer. */
   beforeAnswer: Effect.Effect<void, Engine.SpawnFailure | SpawnServerLost> = Effect.void
+  /** Of each stage of the jobs to come. */
+  usage: ResourceUsage = noUsage
   private readonly program: NonNullable<Options["program"]>
   private readonly started: number
 
@@ -414,6 +418,7 @@ export class FakeEngine implements Engine.Engine {
         this.log.push(`${this.clock.unsafeCurrentTimeMillis() - this.started} ${what}`)
       }
       const job = new FakeJob(1000 + this.jobs.length, request, record)
+      job.exitUsage = this.usage
       this.jobs.push(job)
       yield* Effect.forkDaemon(Effect.interruptible(this.program(job)))
       return job
