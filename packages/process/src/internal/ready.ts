@@ -204,11 +204,11 @@ export const startReady = <E, R, A, E2, R2>(
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-        // Closed after the release, in which the server has its last words.
         yield* Scope.addFinalizer(scope, outputs.close)
         const server = Effect.gen(function*() {
           const process = yield* Scope.extend(spawner.spawn(self), scope)
           yield* outputs.begin(process)
+          yield* Scope.addFinalizer(scope, lastWords(process, outputs, spawner))
           const waits: Watched["waits"] = new Set()
           const watched = { spawner, observe: outputs.observe, outputsEnded: outputs.ended, waits }
           const outcome = yield* restore(wait(check.run(watched), process, spawner, bound))
@@ -239,6 +239,13 @@ export const startReady = <E, R, A, E2, R2>(
       })
     )
   })
+
+/** What a server writes while it ends is read as well, before its pipes are closed. What it leaves is reported by its release. */
+const lastWords = (process: Process<unknown>, outputs: Outputs, spawner: Spawner): Effect.Effect<void> =>
+  Effect.zipRight(
+    Effect.ignore(process.terminate()),
+    Effect.asVoid(raceFirst(outputs.ended, sleepOn(spawner, bounds.drain)))
+  )
 
 const invalid = (self: Command<unknown, unknown>, detail: string): SpawnError =>
   new SpawnError({

@@ -6,6 +6,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -16,12 +17,14 @@ import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as ExitStatus from "effect-process/ExitStatus"
+import { indent } from "./serverLog.ts"
 
 /**
  * A server ended by itself while tests used it. `exit` is undefined when it was lost together with its engine; `log` is the end of
  * what it wrote.
  *
- * @internal
+ * @since 0.1.0
+ * @category errors
  */
 export class ServerDied extends Data.TaggedError("ServerDied")<{
   readonly server: string
@@ -34,7 +37,7 @@ export class ServerDied extends Data.TaggedError("ServerDied")<{
       ? `exited with code ${this.exit.code}`
       : `was killed by ${this.exit.signal}`
     const log = this.log.trimEnd()
-    const said = log === "" ? "; it wrote nothing" : `; the end of its log:\n${log.replaceAll(/^/gm, "    ")}`
+    const said = log === "" ? "; it wrote nothing" : `; the end of its log:\n${indent(log)}`
     return `the server ${this.server} (${this.command}) ${how} while its tests ran${said}`
   }
 }
@@ -56,10 +59,26 @@ export interface Server {
 export interface ServerExits {
   /** Enters a server until the scope closes, which must be before the server is ended on purpose. */
   readonly add: (server: Server) => Effect.Effect<void, never, Scope.Scope>
+  /** Without any there is nothing to race a test with. */
+  readonly hasServers: () => boolean
+  /** The first that has died. */
+  readonly dead: () => ServerDied | undefined
   /** Fails as soon as a server has died, at once where one has; else it never completes. */
   readonly died: Effect.Effect<never, ServerDied>
   /** The log of each server since the last call, in order of their start. */
   readonly takeLogs: Effect.Effect<ReadonlyArray<{ readonly name: string; readonly log: string }>>
+}
+
+/** No test can be failed, so it is at least said. */
+const nobodys: ServerExits = {
+  add: ({ death }) =>
+    Effect.asVoid(
+      Effect.forkScoped(Effect.interruptible(Effect.flatMap(death, ({ message }) => Console.error(message))))
+    ),
+  hasServers: () => false,
+  dead: () => undefined,
+  died: Effect.never,
+  takeLogs: Effect.succeed([])
 }
 
 /**
@@ -69,7 +88,7 @@ export interface ServerExits {
  */
 export class CurrentServerExits extends Context.Reference<CurrentServerExits>()(
   "@effect-process/vitest/CurrentServerExits",
-  { defaultValue: (): ServerExits => ({ add: () => Effect.void, died: Effect.never, takeLogs: Effect.succeed([]) }) }
+  { defaultValue: (): ServerExits => nobodys }
 ) {}
 
 /** @internal */
@@ -99,6 +118,8 @@ export const make = (): ServerExits => {
         }),
         (watch) => Effect.zipRight(Effect.sync(() => remove(server)), Fiber.interrupt(watch))
       )),
+    hasServers: () => servers.size > 0,
+    dead: () => dead.values().next().value,
     died: Effect.suspend(() => Deferred.await(first)),
     takeLogs: Effect.sync(() =>
       [...servers].map(({ name, takeLog }) => ({ name, log: takeLog() })).filter(({ log }) => log !== "")
@@ -127,13 +148,19 @@ const live = Clock.make()
  * @internal
  */
 export const guard = <A, E, R>(test: Effect.Effect<A, E, R>, exits: ServerExits): Effect.Effect<A, E | ServerDied, R> =>
-  Effect.raceFirst(
-    Effect.catchAllCause(test, (cause): Effect.Effect<never, E | ServerDied> =>
-      Cause.isInterruptedOnly(cause)
-        ? Effect.failCause(cause)
-        : Effect.matchCauseEffect(Effect.withClock(Effect.timeoutOption(exits.died, news), live), {
-          onFailure: (died) => Effect.failCause(Cause.sequential(died, cause)),
-          onSuccess: () => Effect.failCause(cause)
-        })),
-    exits.died
-  )
+  Effect.suspend((): Effect.Effect<A, E | ServerDied, R> => {
+    if (!exits.hasServers()) return test
+    const dead = exits.dead()
+    if (dead !== undefined) return Effect.fail(dead)
+    const explained = Effect.catchAllCause(
+      test,
+      (cause): Effect.Effect<never, E | ServerDied> =>
+        Cause.isInterruptedOnly(cause)
+          ? Effect.failCause(cause)
+          : Effect.matchCauseEffect(Effect.withClock(Effect.timeoutOption(exits.died, news), live), {
+            onFailure: (died) => Effect.failCause(Cause.sequential(died, cause)),
+            onSuccess: () => Effect.failCause(cause)
+          })
+    )
+    return Effect.raceFirst(explained, exits.died)
+  })
