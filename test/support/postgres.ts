@@ -60,7 +60,7 @@ export const cluster: Effect.Effect<Cluster, CommandError | NoPostgres, ProcessS
       if (!fixtures.isOpenToOthers(nobody)) {
         // A checkout below a private folder: the server must be able to read itself.
         native = path.join(directory, "native")
-        fs.cpSync(found, native, { recursive: true })
+        fs.cpSync(found, native, { recursive: true, filter: (file) => !file.endsWith(".a") })
       }
     }
     const libraries = path.join(directory, "lib")
