@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,6 +24,8 @@ import {
 import * as FakeEngine from "./support/fakeEngine.ts"
 
 const server = Command.make("serve", "--port", "80")
+
+class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
 
 /** What has come of it so far. */
 const state = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
@@ -289,7 +292,7 @@ describe("combinators", () => {
       const tries = yield* Ref.make(0)
       const third = Effect.filterOrFail(Ref.updateAndGet(tries, (n) => n + 1), (n) =>
         n === 3, (n) =>
-        new Error(`try ${n}`))
+        new Refused({ message: `try ${n}` }))
       const fiber = yield* starting(engine, Readiness.check("the third", third))
       yield* FakeEngine.adjust("1 seconds")
       assert.strictEqual((yield* Fiber.join(fiber))[1], 3)
@@ -445,7 +448,7 @@ describe("startReady", () => {
         Readiness.http("http://me:canary@localhost/canary"),
         Readiness.line(/no canary/),
         Readiness.command(Command.make("probe", secret)),
-        Readiness.check("the canary", Effect.fail(new Error("canary")))
+        Readiness.check("the canary", Effect.fail(new Refused({ message: "canary" })))
       )
       for (const shown of [String(readiness), JSON.stringify(Readiness.http(Redacted.make("http://canary/")))]) {
         assert.notInclude(
