@@ -195,6 +195,24 @@ export const readiness = ({ bounds: { e, g }, scenario, subject }: Suite): void 
       yield* t.isEmpty
     }))
 
+  scenario(
+    "its last words are read before its pipes are closed, also by one who reads slowly",
+    (t) =>
+      Effect.gen(function*() {
+        const polite = t.sh(`trap 'seq 1 30000; echo bye; exit 0' TERM; echo ready; while :; do sleep .01; done`)
+        const seen: Array<Uint8Array> = []
+        yield* Effect.scoped(Effect.gen(function*() {
+          const [job] = yield* Command.startReady(polite, Readiness.line(/ready/))
+          const read = Stream.runForEach(
+            job.stdout,
+            (chunk) => Effect.zipRight(Effect.sync(() => seen.push(chunk)), Effect.yieldNow())
+          )
+          yield* Effect.forkDaemon(Effect.ignore(read))
+        }))
+        assert.strictEqual(Buffer.concat(seen).toString().slice(-10), "30000\nbye\n")
+      })
+  )
+
   scenario("a port that something else listens on: nothing is started", (t) =>
     Effect.gen(function*() {
       const port = yield* listen

@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { describe } from "vitest"
@@ -91,7 +92,7 @@ describe("the outputs of a server that is ready", () => {
       let taken = 0
       const slow = Stream.runForEach(process.stdout, (bytes) =>
         Effect.zipRight(Effect.sync(() => taken += bytes.byteLength), Effect.sleep("1 seconds")))
-      yield* Effect.fork(slow)
+      const reader = yield* Effect.fork(slow)
       yield* FakeEngine.settle
       // What was kept comes at once, and without waiting for anything.
       assert.strictEqual(taken, 100)
@@ -104,6 +105,8 @@ describe("the outputs of a server that is ready", () => {
       yield* FakeEngine.adjust("3 seconds")
       assert.isAtLeast(written, before + 2)
       assert.isAtMost(written, before + 4)
+      // Or the release waits for it, on a clock that stands still.
+      yield* Fiber.interrupt(reader)
     }))
 
   it.scoped("come whole and in order, wherever in the course of things a reader takes over", () =>

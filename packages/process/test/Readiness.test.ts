@@ -22,6 +22,7 @@ import {
   SpawnServerLost
 } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import * as Logs from "./support/logs.ts"
 
 const server = Command.make("serve", "--port", "80")
 
@@ -403,6 +404,23 @@ describe("startReady", () => {
       yield* Effect.scoped(engine.provide(Command.startReady(server, Readiness.all())))
       const ended = ["0 terminate SIGTERM 5000", "0 exit SIGTERM"]
       assert.deepStrictEqual(engine.actions, [...ended, ...ended])
+    }))
+
+  it.effect("reports what cannot be killed once, and returns within the bounds", () =>
+    Effect.gen(function*() {
+      const engine = yield* FakeEngine.make({
+        program: (job) =>
+          Effect.sync(() => {
+            job.onSignal = () => Effect.void
+            job.diesOfKill = false
+          })
+      })
+      const logs = Logs.collect()
+      const start = Effect.scoped(engine.provide(Command.startReady(server, Readiness.line(/ready/), { timeout: 0 })))
+      const fiber = yield* Effect.fork(logs.provide(start))
+      yield* FakeEngine.adjust("6500 millis")
+      assert.include((yield* failure(fiber)).message, "not within 0")
+      assert.lengthOf(logs.from("ERROR"), 1)
     }))
 
   it.scoped("waits also where it cannot be interrupted", () =>
