@@ -8,6 +8,7 @@ import { operators } from "./operators.ts"
 import { ownerScenarios } from "./owner.ts"
 import { pipelineBytes } from "./pipelineBytes.ts"
 import { pipelines } from "./pipelines.ts"
+import { readiness } from "./readiness.ts"
 import { redirections } from "./redirections.ts"
 import { sinks } from "./sinks.ts"
 import { spawnErrors } from "./spawnErrors.ts"
@@ -25,6 +26,7 @@ const scenarios: Readonly<Record<string, Scenarios>> = {
   "redirections": redirections,
   "Sinks": sinks,
   "through and sink": operators,
+  "readiness": readiness,
   "spawn errors and statuses": spawnErrors,
   "hygiene and load": hygiene
 }

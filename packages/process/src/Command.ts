@@ -30,6 +30,7 @@ import * as internal from "./internal/command.ts"
 import * as platform from "./internal/platform.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
+import { scrub } from "./internal/text.ts"
 import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
 import type { Signal } from "./Signal.ts"
 import type * as Stdio from "./Stdio.ts"
@@ -673,3 +674,23 @@ export const propagateTrace = <E, R>(self: Command<E, R>): Command<E, R> =>
  */
 export const verbose = <E, R>(self: Command<E, R>): Command<E, R> =>
   internal.map(self, (old) => ({ ...old, settings: { ...old.settings, verbose: true } }))
+
+/**
+ * A text without what the command was given as `Redacted`, for showing what the command printed. Errors and logs of this library
+ * do so by themselves.
+ *
+ * @example
+ * import { Redacted } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const login = Command.make("login", "--token", Redacted.make("s3cret"))
+ *
+ * Command.redact(login, "the token s3cret has expired") // => "the token <redacted> has expired"
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const redact: {
+  (text: string): <E, R>(self: Command<E, R>) => string
+  <E, R>(self: Command<E, R>, text: string): string
+} = dual(2, <E, R>(self: Command<E, R>, text: string): string => scrub(text, spec.secretsOf(internal.specOf(self))))

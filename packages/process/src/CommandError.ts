@@ -254,6 +254,34 @@ export class Unkillable extends Data.TaggedError("Unkillable")<{
 }
 
 /**
+ * A server was not ready in time, or ended before it was. It has been ended when this is told.
+ *
+ * - `readiness`: what was waited for
+ * - `after`: the time from the start
+ * - `exit`: how the server ended by itself; undefined when it was still running, or was not started
+ * - `detail`: why it is given up, and what is still missing
+ * - `stdoutTail`, `stderrTail`: the last 8 KiB of each
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NotReady extends Data.TaggedError("NotReady")<{
+  readonly command: string
+  readonly readiness: string
+  readonly after: Duration.Duration
+  readonly exit: ExitStatus | undefined
+  readonly detail: string
+  readonly stdoutTail: string
+  readonly stderrTail: string
+}> {
+  override get message(): string {
+    return `${this.command}: not ready: ${this.detail}${
+      because(lastLine(this.stderrTail) || lastLine(this.stdoutTail))
+    }`
+  }
+}
+
+/**
  * The spawn server is gone. What it ran has been ended; `lost` says what that was. A later spawn starts a new server.
  *
  * @since 0.1.0

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Schema from "effect/Schema"
@@ -18,6 +19,7 @@ import {
   type CommandError,
   InvalidOutput,
   type NonZeroExit,
+  type NotReady,
   type OutputError,
   type OutputLimitExceeded,
   type Signaled,
@@ -28,13 +30,15 @@ import {
 } from "./CommandError.ts"
 import type { CommandResult } from "./CommandResult.ts"
 import type { ExitStatus } from "./ExitStatus.ts"
-import { map, name } from "./internal/command.ts"
+import { isCommand, map, name } from "./internal/command.ts"
+import * as ready from "./internal/ready.ts"
 import * as internal from "./internal/runner.ts"
 import * as streaming from "./internal/streaming.ts"
 import { setStdin, show } from "./internal/spec.ts"
 import { decode, isEncoding, lines as splitLines } from "./internal/text.ts"
 import type { Process } from "./Process.ts"
 import { ProcessSpawner } from "./ProcessSpawner.ts"
+import type { Readiness } from "./Readiness.ts"
 
 /**
  * Starts a command in the surrounding scope, whose close ends it. Its stdin, stdout and stderr are pipes unless the command
@@ -47,6 +51,56 @@ export const start = <E, R>(
   self: Command<E, R>
 ): Effect.Effect<Process<E>, SpawnError | SpawnServerLost, ProcessSpawner | Scope.Scope | R> =>
   Effect.flatMap(ProcessSpawner, (spawner) => spawner.spawn(self))
+
+/**
+ * Starts a server in the surrounding scope and waits until it is ready: what it is waited for stands beside the process in the
+ * result. Fails with `NotReady` as soon as the server ends, or when the time is up, which is 30 seconds unless `timeout` says
+ * otherwise (`Infinity`: never); the server has been ended by then. Waiting and time-out run on the engine's clock.
+ *
+ * Output that nobody reads does not stop the server: the last 1 MiB of each stream is kept, and when something had to be
+ * dropped, that is logged once. Who reads `stdout` or `stderr` of the process first gets what is kept, what readiness saw
+ * among it, and from then on the server waits for its reader.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const server = Command.make("python3", "-m", "http.server", "8000")
+ *
+ * const program = Effect.scoped(
+ *   Effect.gen(function*() {
+ *     const [process] = yield* Command.startReady(server, Readiness.http("http://localhost:8000/"), { timeout: "10 seconds" })
+ *     return process.pid
+ *   })
+ * ) // here the server is gone
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer)))
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const startReady: {
+  <A, E2, R2>(
+    readiness: Readiness<A, E2, R2>,
+    options?: { readonly timeout?: Duration.DurationInput }
+  ): <E, R>(
+    self: Command<E, R>
+  ) => Effect.Effect<
+    readonly [Process<E>, A],
+    SpawnError | SpawnServerLost | NotReady | E2,
+    ProcessSpawner | Scope.Scope | R | R2
+  >
+  <E, R, A, E2, R2>(
+    self: Command<E, R>,
+    readiness: Readiness<A, E2, R2>,
+    options?: { readonly timeout?: Duration.DurationInput }
+  ): Effect.Effect<
+    readonly [Process<E>, A],
+    SpawnError | SpawnServerLost | NotReady | E2,
+    ProcessSpawner | Scope.Scope | R | R2
+  >
+} = dual((args) => isCommand(args[0]), ready.startReady)
 
 /**
  * Runs a command to its end and captures both outputs, each up to `Command.maxOutput`. Fails when the status is not

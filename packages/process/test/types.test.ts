@@ -12,9 +12,11 @@ import {
   type ExitStatus,
   type InvalidOutput,
   type NonZeroExit,
+  type NotReady,
   type OutputLimitExceeded,
   type Process,
   type ProcessSpawner,
+  Readiness,
   type Signaled,
   type SpawnError,
   type SpawnServerLost,
@@ -38,6 +40,7 @@ interface Database {
 const plain = Command.make("a")
 const input = Stream.empty as Stream.Stream<Uint8Array, Broken, Database>
 const fed = plain.pipe(Command.stdin(input))
+const failing = plain.pipe(Command.stdin(Stream.empty as Stream.Stream<Uint8Array, Failing, Disk>))
 
 describe("types", () => {
   it("a command carries E and R of its stdin, combined by either form, and keeps them", () => {
@@ -139,5 +142,31 @@ describe("types", () => {
     >()
     expectTypeOf<Process.Process<Broken>["exit"]>()
       .toEqualTypeOf<Effect.Effect<ExitStatus.ExitStatus, Broken | TimedOut | SpawnServerLost>>()
+  })
+
+  it("startReady is dual, and adds what the readiness finds, fails with and needs", () => {
+    const ready = Readiness.all(
+      Readiness.line(/x/),
+      Readiness.map(Readiness.port(1), () => 1 as const),
+      Readiness.command(failing)
+    )
+    expectTypeOf(ready).toEqualTypeOf<
+      Readiness.Readiness<
+        [RegExpExecArray, 1, void],
+        SpawnError | SpawnServerLost | Failing,
+        ProcessSpawner | Disk
+      >
+    >()
+    type Started = Effect.Effect<
+      readonly [Process.Process<Broken>, [RegExpExecArray, 1, void]],
+      SpawnError | SpawnServerLost | NotReady | Failing,
+      ProcessSpawner | Scope.Scope | Database | Disk
+    >
+    expectTypeOf(Command.startReady(fed, ready, { timeout: "1 second" })).toEqualTypeOf<Started>()
+    expectTypeOf(fed.pipe(Command.startReady(ready))).toEqualTypeOf<Started>()
+    expectTypeOf(Readiness.all()).toEqualTypeOf<Readiness.Readiness<[]>>()
+    expectTypeOf(Readiness.line(/x/)).toEqualTypeOf<Readiness.Readiness<RegExpExecArray>>()
+    expectTypeOf(Readiness.http("http://x")).toEqualTypeOf<Readiness.Readiness<void, never, ProcessSpawner>>()
+    expectTypeOf<NotReady>().not.toExtend<CommandError>()
   })
 })

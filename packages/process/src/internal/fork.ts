@@ -16,7 +16,7 @@ export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fib
  *
  * @internal
  */
-export const raceFirst = <A, E, B, E2>(
-  self: Effect.Effect<A, E>,
-  that: Effect.Effect<B, E2>
-): Effect.Effect<A | B, E | E2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))
+export const raceFirst = <A, E, R, B, E2, R2>(
+  self: Effect.Effect<A, E, R>,
+  that: Effect.Effect<B, E2, R2>
+): Effect.Effect<A | B, E | E2, R | R2> => Effect.raceFirst(Effect.interruptible(self), Effect.interruptible(that))

@@ -92,8 +92,8 @@ export const collectors = <E>(
   return { stdout: make("stdout"), stderr: make("stderr") }
 }
 
-/** On the engine's clock: under a test's clock a run would never end. */
-const sleepOn = (spawner: Spawner, duration: Duration.DurationInput): Effect.Effect<void> =>
+/** On the engine's clock: under a test's clock a run would never end. @internal */
+export const sleepOn = (spawner: Spawner, duration: Duration.DurationInput): Effect.Effect<void> =>
   Effect.withClock(Effect.sleep(duration), spawner.clock)
 
 /** What ended the output of a run, and whether everything has exited then. */

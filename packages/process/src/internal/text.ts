@@ -145,6 +145,11 @@ export const printable = (text: string): string =>
  * @internal
  */
 export class LineSplitter {
+  /** The line that has begun and not ended. */
+  get rest(): string {
+    return withoutCarriageReturn(this.pieces.join(""))
+  }
+
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true })
   private pieces: Array<string> = []
 

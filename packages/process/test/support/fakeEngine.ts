@@ -384,7 +384,10 @@ export class FakeEngine implements Engine.Engine {
   readonly guarantees: Engine.Guarantees
   readonly clock: Clock.Clock
   readonly environment: Engine.Engine["environment"]
-  readonly connect: Engine.Engine["connect"] = () => Effect.succeed(false)
+  /** Where a connection succeeds. */
+  readonly listening = new Set<string>()
+  onConnect: Engine.Engine["connect"] = (port, host) => Effect.sync(() => this.listening.has(`${host}:${port}`))
+  readonly connect: Engine.Engine["connect"] = (port, host) => Effect.suspend(() => this.onConnect(port, host))
   readonly jobs: Array<FakeJob> = []
   /** What happened, each line with the time in milliseconds before it. */
   readonly log: Array<string> = []
