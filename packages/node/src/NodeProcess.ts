@@ -11,12 +11,14 @@ import type { WorkerManager } from "@effect/platform/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type EngineUnavailable, ProcessSpawner, ProcessTable } from "effect-process"
+import { type EngineUnavailable, Orphans, ProcessSpawner, ProcessTable } from "effect-process"
 import type { Engine } from "effect-process/Engine"
+import { fromSource as orphansFrom } from "effect-process/Orphans"
 import { fromEngine } from "effect-process/ProcessSpawner"
-import { fromSource } from "effect-process/ProcessTable"
+import { fromSource as tableFrom } from "effect-process/ProcessTable"
 import * as childProcess from "./internal/childProcessEngine.ts"
 import * as commandExecutor from "./internal/commandExecutor.ts"
+import * as orphans from "./internal/orphans.ts"
 import * as processTable from "./internal/processTable.ts"
 import * as spawnServer from "./internal/spawnServerEngine.ts"
 
@@ -24,7 +26,8 @@ import * as spawnServer from "./internal/spawnServerEngine.ts"
  * What the layers can be told.
  *
  * - `markOwner`: whether children carry `EFFECT_PROCESS_OWNER` in their environment (pid, start time and boot id of the
- *   owner), by which the watchdog finds what the owner could not register before it died. True when nothing is said.
+ *   owner, its user), by which the watchdog finds what the owner could not register before it died, and `Orphans` what is left
+ *   when nobody was there to end it. True when nothing is said.
  *
  * @since 0.1.0
  * @category models
@@ -34,19 +37,20 @@ export interface Options {
 }
 
 /**
- * What the layers provide: commands, and a view of what runs on this system.
+ * What the layers provide: commands, a view of what runs on this system, and a look at what an earlier owner left behind.
  *
  * @since 0.1.0
  * @category models
  */
-export type Services = ProcessSpawner | ProcessTable
+export type Services = ProcessSpawner | ProcessTable | Orphans
 
 const services = (
   engine: Effect.Effect<Engine, EngineUnavailable, Scope.Scope>
 ): Layer.Layer<Services, EngineUnavailable> =>
-  Layer.merge(
+  Layer.mergeAll(
     Layer.scoped(ProcessSpawner, Effect.map(engine, fromEngine)),
-    Layer.sync(ProcessTable, () => fromSource(processTable.source))
+    Layer.sync(ProcessTable, () => tableFrom(processTable.source)),
+    Layer.sync(Orphans, () => orphansFrom(orphans.source))
   )
 
 /**

@@ -14,9 +14,8 @@ let bootTime: number | undefined
 const bootedAt = (): number =>
   bootTime ??= 1000 * Number(/^btime (\d+)/m.exec(procfs.readProc("/proc/stat") ?? "")?.[1] ?? 0)
 
-/** The `start` of a row that this program was given. */
-export const startTicks = (startTime: number): number =>
-  Math.round((startTime - bootedAt()) * procfs.ticksPerSecond() / 1000)
+/** What rows say of a start that is counted in ticks from the boot. */
+export const startTime = (ticks: number): number => bootedAt() + millisOf(ticks)
 
 /** How long the names of users are taken to stay what they are; milliseconds. */
 const namesKept = 10_000
@@ -49,7 +48,7 @@ export const describe = (stat: procfs.ProcessStat): ProcessInfo | undefined => {
   if (uid === undefined) return undefined
   // Its main thread alone may have exited. Then the memory and the arguments are to be had from another one only.
   const other = procfs.isDeadState(stat.state) && threads > 1 ? procfs.livingThread(pid) : undefined
-  const commandLine = procfs.readCommandLine(pid, other?.pid)
+  const commandLine = stat.isKernel ? "" : procfs.readCommandLine(pid, other?.pid)
   return {
     pid,
     ppid,
@@ -62,7 +61,7 @@ export const describe = (stat: procfs.ProcessStat): ProcessInfo | undefined => {
     threads,
     rss: other?.rssBytes ?? rssBytes,
     cpuTime: Duration.millis(millisOf(userTicks + systemTicks)),
-    startTime: bootedAt() + millisOf(start),
+    startTime: startTime(start),
     commandLine: commandLine === "" ? `[${name}]` : commandLine
   }
 }

@@ -90,9 +90,11 @@ export const usageOf = (pid: number): ResourceUsage | undefined => {
   }
 }
 
-/** The owner as the mark in its children's environment names it: pid, start time in ticks, boot id. */
+/** The owner as the mark in its children's environment names it: pid, start time in ticks, boot id, user. */
 export const ownerMark = (): string =>
-  hasProc ? ownerParts() : `${process.pid}:${psTable.rows("-p", String(process.pid))[0]?.startTime ?? ""}:`
+  hasProc
+    ? ownerParts()
+    : `${process.pid}:${psTable.rows("-p", String(process.pid))[0]?.startTime ?? 0}::${process.geteuid?.() ?? 0}`
 
 /** An empty NO_COLOR says nothing. Source: no-color.org. */
 const wantsColours = (): boolean =>

@@ -74,3 +74,26 @@ export const snapshot: Effect.Effect<ReadonlyArray<ProcessInfo>> = Effect.async(
   )
   return Effect.sync(() => child.kill())
 })
+
+/** The command line of each process that shows its environment, and its environment, as far as the two can be told apart. */
+export const environments = (): ReadonlyMap<number, string> => {
+  const columns = ["-A", "-ww", "-o", "pid=,command="]
+  const read = (...args: ReadonlyArray<string>): ReadonlyMap<number, string> => {
+    try {
+      const text = execFileSync("ps", args, { ...options, stdio: ["ignore", "pipe", "ignore"] })
+      return new Map(
+        [...text.matchAll(/^\s*(\d+) (.*)$/gm)].map(([, pid, words = ""]) => [Number(pid), words.trimEnd()])
+      )
+    } catch {
+      return new Map()
+    }
+  }
+  const plain = read(...columns)
+  return new Map(
+    [...read("-E", ...columns)].flatMap(([pid, words]) => {
+      const command = plain.get(pid)
+      // What stands in the arguments is no environment: anybody may write it there.
+      return command !== undefined && words.startsWith(`${command} `) ? [[pid, words.slice(command.length)]] : []
+    })
+  )
+}

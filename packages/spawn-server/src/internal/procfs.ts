@@ -22,7 +22,12 @@ export interface ProcessStat {
   readonly threads: number
   readonly start: number
   readonly rssBytes: number
+  /** It is a thread of the kernel, without arguments, environment and memory of its own. */
+  readonly isKernel: boolean
 }
+
+/** PF_KTHREAD of the kernel's sched.h, in the column `flags`. */
+const kernelThread = 0x00200000
 
 /** An entry of the vector that the kernel gives to each program. Source: getauxval(3). */
 const auxiliary = (type: bigint): number | undefined => {
@@ -100,7 +105,8 @@ export const parseStat = (text: string): ProcessStat | undefined => {
     childrenSystemTicks: number(17),
     threads: number(20),
     start: number(22),
-    rssBytes: number(24) * pageSize()
+    rssBytes: number(24) * pageSize(),
+    isKernel: (number(9) & kernelThread) !== 0
   }
 }
 
@@ -152,4 +158,40 @@ export const readCommandLine = (pid: number, thread = pid): string => {
   let end = bytes.length
   while (end > 0 && bytes.charCodeAt(end - 1) === 0) end--
   return decodeBytes(bytes.slice(0, end)).replaceAll("\0", " ")
+}
+
+/** Milliseconds that an exec(2) may take to put the new arguments and environment in place; it is some tenths of one. */
+const execTakes = 5
+
+/**
+ * The environment that a process was started with, each variable between two NULs; empty where it may not be read, which is
+ * the case with other users' processes. In the middle of an exec(2) there is none, which must not be taken for an
+ * environment without a variable that is looked for: that is waited for, as it is short.
+ */
+export const environmentOf = (pid: number, thread = pid): string => {
+  const path = thread === pid ? `/proc/${pid}/environ` : `/proc/${pid}/task/${thread}/environ`
+  let bytes = readProc(path)
+  if (bytes === "" && isInExec(pid)) {
+    const until = performance.now() + execTakes
+    do {
+      bytes = readProc(path)
+    } while (bytes === "" && isInExec(pid) && performance.now() < until)
+  }
+  return bytes === undefined || bytes === "" ? "" : `\0${bytes}\0`
+}
+
+/** It has no arguments either, and is neither dead nor the kernel's. */
+const isInExec = (pid: number): boolean => {
+  if (readProc(`/proc/${pid}/cmdline`) !== "") return false
+  const stat = readStat(pid)
+  return stat !== undefined && !stat.isKernel && !isDeadState(stat.state)
+}
+
+/** Which pid namespace its pid is counted in; undefined where that may not be read. See pid_namespaces(7). */
+export const pidNamespace = (pid: number | "self"): string | undefined => {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/ns/pid`)
+  } catch {
+    return undefined
+  }
 }

@@ -1,8 +1,7 @@
 /** What the client asks of the system: names of errors, `/proc`. */
-import { randomUUID } from "node:crypto"
 import * as os from "node:os"
 import type { ProcessRow } from "../Job.ts"
-import { isDeadState, listPids, readCommandLine, readProc, readStat, ticksPerSecond } from "./procfs.ts"
+import { environmentOf, isDeadState, listPids, readCommandLine, readStat, ticksPerSecond } from "./procfs.ts"
 
 const errnoNames = new Map<number, string>()
 for (const [name, value] of Object.entries(os.constants.errno)) if (!errnoNames.has(value)) errnoNames.set(value, name)
@@ -43,32 +42,9 @@ const isDenied = (pid: number): boolean => {
   }
 }
 
-/** The variable by which it is known whose a process is. */
-export const markName = "EFFECT_PROCESS_OWNER"
-
-let owner: string | undefined
-
-/** This process as that variable names it: pid, start time in ticks, boot id. */
-export const ownerParts = (): string => {
-  // Not readable in some sandboxes: pid and start time remain.
-  const boot = readProc("/proc/sys/kernel/random/boot_id")?.trim() ?? ""
-  return `${process.pid}:${readStat("self")?.start ?? ""}:${boot}`
-}
-
-/**
- * What every process of one server's jobs carries in its environment: our pid, start time and the boot's id, by which an
- * owner is known, and an id of the server's own, because another layer of this owner goes on when this one is lost.
- *
- * @internal
- */
-export const makeMark = (): string => `${markName}=${(owner ??= ownerParts())}:${randomUUID()}`
-
-/**
- * What a supervisor calls itself, see PR_SET_NAME.
- *
- * @internal
- */
+/** What supervisors and servers call themselves, see PR_SET_NAME. */
 export const supervisorName = "ep-supervisor"
+export const serverName = "ep-server"
 
 const isOrphan = (pid: number): boolean => {
   for (let at = pid, hops = 0; hops < 4096; hops++) {
@@ -90,8 +66,7 @@ const isOrphan = (pid: number): boolean => {
 export const findOrphans = (mark: string): Array<{ pid: number; start: number; state: string }> => {
   const found: Array<{ pid: number; start: number; state: string }> = []
   for (const pid of listPids()) {
-    const environment = readProc(`/proc/${pid}/environ`)
-    if (environment === undefined || !`\0${environment}`.includes(`\0${mark}\0`)) continue
+    if (!environmentOf(pid).includes(`\0${mark}\0`)) continue
     const stat = readStat(pid)
     if (stat !== undefined && !isDeadState(stat.state) && isOrphan(pid)) {
       found.push({ pid, start: stat.start, state: stat.state })
