@@ -40,7 +40,7 @@ const killTogether = (pids: ReadonlyArray<number>) =>
 const of = (pid: number) => (orphan: Orphan): boolean => orphan.owner.pid === pid
 
 const words = (orphans: ReadonlyArray<{ readonly commandLine: string }>) =>
-  orphans.map(({ commandLine }) => commandLine).filter((line) => /^sleep/.test(line)).sort()
+  orphans.map(({ commandLine }) => commandLine).filter((line) => line.startsWith("sleep")).sort()
 
 const left = ["sleep 1011", "sleep 1012", "sleep 1013", "sleep 1014", "sleep 1015"]
 

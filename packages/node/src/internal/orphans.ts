@@ -118,8 +118,7 @@ const isLiving = ({ pid, startTime }: ProcessInfo): boolean => {
 const send = (target: ProcessInfo, signal: Signal): "sent" | "gone" | "denied" => {
   if (target.pid < 2 || !isLiving(target)) return "gone"
   try {
-    // Node's types leave out some signals that its tables have.
-    process.kill(target.pid, signal as NodeJS.Signals)
+    process.kill(target.pid, signal)
     return "sent"
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM" ? "denied" : "gone"
