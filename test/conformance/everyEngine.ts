@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from "vitest"
 import { bounds, type Subject, type Suite, suite } from "../support/scenario.ts"
 import { hygiene } from "./hygiene.ts"
 import { operators } from "./operators.ts"
+import { orphans } from "./orphans.ts"
 import { ownerScenarios } from "./owner.ts"
 import { pipelineBytes } from "./pipelineBytes.ts"
 import { pipelines } from "./pipelines.ts"
@@ -20,6 +21,7 @@ type Scenarios = (suite: Suite) => void
 const scenarios: Readonly<Record<string, Scenarios>> = {
   "tree": tree,
   "owner": ownerScenarios,
+  "orphans": orphans,
   "streams": streams,
   "pipelines": pipelines,
   "bytes of pipelines": pipelineBytes,

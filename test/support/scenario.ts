@@ -1,4 +1,5 @@
 /** One scenario: commands that bear a token, bounds, a positive control, and a look at what is left when it is over. */
+import type { NodeProcess } from "@effect-process/node"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -11,7 +12,7 @@ import * as observer from "./observer.ts"
 /** An engine under test. */
 export interface Subject {
   readonly name: string
-  readonly layer: Layer.Layer<ProcessSpawner, EngineUnavailable>
+  readonly layer: Layer.Layer<NodeProcess.Services, EngineUnavailable>
   readonly guarantees: Guarantees
 }
 
@@ -121,7 +122,7 @@ export interface Suite {
   /** A test with the engine's layer for itself: when it is over the layer has closed, and nothing of it may be left. */
   readonly scenario: (
     name: string,
-    body: (scenario: Scenario) => Effect.Effect<unknown, unknown, ProcessSpawner | Scope.Scope>
+    body: (scenario: Scenario) => Effect.Effect<unknown, unknown, NodeProcess.Services | Scope.Scope>
   ) => void
 }
 

@@ -10,17 +10,24 @@ import type { Terminal } from "@effect/platform/Terminal"
 import type { WorkerManager } from "@effect/platform/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type EngineUnavailable, ProcessSpawner } from "effect-process"
+import type * as Scope from "effect/Scope"
+import { type EngineUnavailable, Orphans, ProcessSpawner, ProcessTable } from "effect-process"
+import type { Engine } from "effect-process/Engine"
+import { fromSource as orphansFrom } from "effect-process/Orphans"
 import { fromEngine } from "effect-process/ProcessSpawner"
+import { fromSource as tableFrom } from "effect-process/ProcessTable"
 import * as childProcess from "./internal/childProcessEngine.ts"
 import * as commandExecutor from "./internal/commandExecutor.ts"
+import * as orphans from "./internal/orphans.ts"
+import * as processTable from "./internal/processTable.ts"
 import * as spawnServer from "./internal/spawnServerEngine.ts"
 
 /**
  * What the layers can be told.
  *
  * - `markOwner`: whether children carry `EFFECT_PROCESS_OWNER` in their environment (pid, start time and boot id of the
- *   owner), by which the watchdog finds what the owner could not register before it died. True when nothing is said.
+ *   owner, its user), by which the watchdog finds what the owner could not register before it died, and `Orphans` what is left
+ *   when nobody was there to end it. True when nothing is said.
  *
  * @since 0.1.0
  * @category models
@@ -30,13 +37,30 @@ export interface Options {
 }
 
 /**
+ * What the layers provide: commands, a view of what runs on this system, and a look at what an earlier owner left behind.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = ProcessSpawner | ProcessTable | Orphans
+
+const services = (
+  engine: Effect.Effect<Engine, EngineUnavailable, Scope.Scope>
+): Layer.Layer<Services, EngineUnavailable> =>
+  Layer.mergeAll(
+    Layer.scoped(ProcessSpawner, Effect.map(engine, fromEngine)),
+    Layer.sync(ProcessTable, () => tableFrom(processTable.source)),
+    Layer.sync(Orphans, () => orphansFrom(orphans.source))
+  )
+
+/**
  * As `layerChildProcess`, with options.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerChildProcessWith = (options: Options): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(ProcessSpawner, Effect.map(childProcess.make(options), fromEngine))
+export const layerChildProcessWith = (options: Options): Layer.Layer<Services, EngineUnavailable> =>
+  services(childProcess.make(options))
 
 /**
  * The engine on `node:child_process`. Each job has a session and process group of its own; a watchdog, one small shell for
@@ -45,7 +69,7 @@ export const layerChildProcessWith = (options: Options): Layer.Layer<ProcessSpaw
  * @since 0.1.0
  * @category layers
  */
-export const layerChildProcess: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerChildProcessWith({})
+export const layerChildProcess: Layer.Layer<Services, EngineUnavailable> = layerChildProcessWith({})
 
 /**
  * What the layers on the spawn server can be told.
@@ -65,8 +89,8 @@ export interface SpawnServerOptions extends Options {
  * @since 0.1.0
  * @category layers
  */
-export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(ProcessSpawner, Effect.map(spawnServer.make(options), fromEngine))
+export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<Services, EngineUnavailable> =>
+  services(spawnServer.make(options))
 
 /**
  * The engine on the spawn server, a small C program that forks on behalf of this one, with a supervisor for each job: every
@@ -76,7 +100,7 @@ export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<P
  * @since 0.1.0
  * @category layers
  */
-export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerSpawnServerWith({})
+export const layerSpawnServer: Layer.Layer<Services, EngineUnavailable> = layerSpawnServerWith({})
 
 /**
  * As `layer`, with options.
@@ -84,9 +108,8 @@ export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = 
  * @since 0.1.0
  * @category layers
  */
-export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(
-    ProcessSpawner,
+export const layerWith = (options: SpawnServerOptions): Layer.Layer<Services, EngineUnavailable> =>
+  services(
     spawnServer.make(options).pipe(
       Effect.catchTag("EngineUnavailable", ({ message }) =>
         Effect.tap(childProcess.make(options), () =>
@@ -94,8 +117,7 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
             `${message}; the engine on node:child_process serves. What is weaker: descendants that leave the process group ` +
               "are not ended, a deadline waits while the event loop is blocked, limits, nice and umask are refused, and " +
               "core dumps, real-time signals and exact resource usage are not told"
-          ))),
-      Effect.map(fromEngine)
+          )))
     )
   )
 
@@ -114,7 +136,7 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({})
+export const layer: Layer.Layer<Services, EngineUnavailable> = layerWith({})
 
 /**
  * As `NodeContext.layer` of `@effect/platform-node`, with the executor and the spawner of this library: the one line that a
@@ -138,7 +160,7 @@ export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({
  * @category layers
  */
 export const context: Layer.Layer<
-  CommandExecutor | FileSystem | Path | Terminal | WorkerManager | ProcessSpawner
+  CommandExecutor | FileSystem | Path | Terminal | WorkerManager | Services
 > = Layer.merge(
   Layer.unwrapEffect(
     Effect.map(Effect.promise(() => import("@effect/platform-node/NodeContext")), ({ layer }) => layer)

@@ -2,7 +2,7 @@
 import * as path from "node:path"
 import { InvalidRequest } from "./Failure.ts"
 import { isOwnEnvironment, ownEnvironment } from "./internal/ownEnvironment.ts"
-import { markName } from "./internal/system.ts"
+import { markName } from "./internal/mark.ts"
 import { Kind, maximumBody, Writer } from "./internal/wire.ts"
 
 /** One descriptor of a stage. A number that is not named is the server's own for 0 to 2, and closed otherwise. */

@@ -1,7 +1,9 @@
 /** Runs processes through a spawn server. Plain Node, no Effect. `PROTOCOL.md` says what goes over the socket. */
 export * from "./Failure.ts"
 export { ownEnvironment } from "./internal/ownEnvironment.ts"
-export { markName, ownerParts } from "./internal/system.ts"
+export { isOwnerAlive, type Mark, markIn, markName, ownerParts, parseMark } from "./internal/mark.ts"
+export * as procfs from "./internal/procfs.ts"
+export { serverName, supervisorName } from "./internal/system.ts"
 export * from "./Job.ts"
 export * from "./Options.ts"
 export * from "./PipeReader.ts"

@@ -83,6 +83,8 @@ main(int argc, char **argv)
 	/* Out of the owner's group, so that a Ctrl-C there does not reach us; not out of its session, which has the terminal. */
 	if (setpgid(0, 0) < 0 && getpgrp() != getpid())
 		return 1;
+	/* By which others know it, whatever the program is called. */
+	(void)prctl(PR_SET_NAME, "ep-server");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
 		perror("effect-process spawn server: PR_SET_CHILD_SUBREAPER");
 		return 1;

@@ -226,8 +226,8 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     await alive(`sleep\0${u}`, 2)
     await alive(`sleep\0${t}`, 2)
     const [mark = ""] = marks(t)
-    expect(mark).toMatch(new RegExp(`^${process.pid}:\\d+:[-0-9a-f]*:[-0-9a-f]{36}$`))
-    expect(marks(u)[0]!.split(":").slice(0, 3)).toEqual(mark.split(":").slice(0, 3))
+    expect(mark).toMatch(new RegExp(`^${process.pid}:\\d+:[-0-9a-f]*:\\d+:[-0-9a-f]{36}$`))
+    expect(marks(u)[0]!.split(":").slice(0, 4)).toEqual(mark.split(":").slice(0, 4))
     // A layer without supervisors: what left its group has nobody above it, and the same owner's mark.
     childProcess.spawnSync("sh", ["-c", `setsid sleep ${v} & exit`], {
       env: { ...process.env, EFFECT_PROCESS_OWNER: mark.replace(/[^:]*$/, "another") },

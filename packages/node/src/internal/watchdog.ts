@@ -89,6 +89,17 @@ while :; do
 done
 `
 
+const name = "effect-process-watchdog"
+
+/** The mark whose processes a watchdog looks after, by its command line. */
+export const markOfWatchdog = (commandLine: string): string | undefined =>
+  commandLine.startsWith("/bin/sh -c : effect-process watchdog of process ")
+    ? commandLine.slice(commandLine.lastIndexOf(name) + name.length + 1)
+    : undefined
+
+/** Of its own: with the owner's it might bear the mark of an owner further up, whose watchdog would end it too early. */
+export const environment = { PATH: "/usr/bin:/bin" }
+
 export class Watchdog {
   private readonly mark: string
   private child: ChildProcess | undefined
@@ -107,12 +118,10 @@ export class Watchdog {
   }
 
   private start(): void {
-    // The environment is the shell's own: with the owner's it might bear the mark of an owner further up and be ended by that
-    // one's watchdog before it has done its work.
-    const child = spawn("/bin/sh", ["-c", script(process.pid), "effect-process-watchdog", this.mark], {
+    const child = spawn("/bin/sh", ["-c", script(process.pid), name, this.mark], {
       detached: true,
       cwd: "/",
-      env: { PATH: "/usr/bin:/bin" },
+      env: environment,
       stdio: ["pipe", "ignore", "ignore"]
     })
     this.child = child

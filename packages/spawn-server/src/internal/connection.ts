@@ -3,6 +3,7 @@ import * as childProcess from "node:child_process"
 import type * as net from "node:net"
 import { ServerLost, Unavailable } from "../Failure.ts"
 import { defaultBinary } from "../Options.ts"
+import { markName } from "./mark.ts"
 import type { Features, StartOptions } from "../Options.ts"
 import { descriptorsOf, fifosIn, makeDirectory, proves } from "./ends.ts"
 import type { Ends } from "./ends.ts"
@@ -93,7 +94,9 @@ export class Connection {
     const binary = options.binary ?? defaultBinary()
     let child: childProcess.ChildProcess
     try {
-      child = childProcess.spawn(binary, [], { stdio: ["inherit", "inherit", "inherit", "pipe"] })
+      // Not marked as a process of an owner further up, and nor are its supervisors: it looks after itself.
+      const { [markName]: _, ...env } = process.env
+      child = childProcess.spawn(binary, [], { stdio: ["inherit", "inherit", "inherit", "pipe"], env })
     } catch (error) {
       throw new Unavailable(`${binary} does not start`, error)
     }
