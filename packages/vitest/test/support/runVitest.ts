@@ -20,6 +20,8 @@ export interface Report {
   /** What failed outside of tests, and the status of each file. */
   readonly files: ReadonlyArray<{ readonly name: string; readonly status: string; readonly message: string }>
   readonly output: string
+  /** What the tests have written into the file `ran`, line by line. */
+  readonly ran: ReadonlyArray<string>
 }
 
 interface Json {
@@ -68,6 +70,7 @@ export const runVitest = (fixture: string, ...args: ReadonlyArray<string>) =>
     ).pipe(Command.env({ ...unset, META_DIRECTORY: directory }), Command.acceptExitCodes("any"), Command.run)
     const output = stdoutText + stderrText
     if (!fs.existsSync(file)) return yield* new NoReport({ message: output })
+    const ran = path.join(directory, "ran")
     const json = JSON.parse(fs.readFileSync(file, "utf8")) as Json
     const report: Report = {
       exitCode: exit._tag === "Exited" ? exit.code : -1,
@@ -79,7 +82,8 @@ export const runVitest = (fixture: string, ...args: ReadonlyArray<string>) =>
         )
       ),
       files: json.testResults.map(({ message, name, status }) => ({ name: path.basename(name), status, message })),
-      output
+      output,
+      ran: fs.existsSync(ran) ? fs.readFileSync(ran, "utf8").trim().split("\n") : []
     }
     return report
   })
