@@ -10,10 +10,14 @@ import type { Terminal } from "@effect/platform/Terminal"
 import type { WorkerManager } from "@effect/platform/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type EngineUnavailable, ProcessSpawner } from "effect-process"
+import type * as Scope from "effect/Scope"
+import { type EngineUnavailable, ProcessSpawner, ProcessTable } from "effect-process"
+import type { Engine } from "effect-process/Engine"
 import { fromEngine } from "effect-process/ProcessSpawner"
+import { fromSource } from "effect-process/ProcessTable"
 import * as childProcess from "./internal/childProcessEngine.ts"
 import * as commandExecutor from "./internal/commandExecutor.ts"
+import * as processTable from "./internal/processTable.ts"
 import * as spawnServer from "./internal/spawnServerEngine.ts"
 
 /**
@@ -30,13 +34,29 @@ export interface Options {
 }
 
 /**
+ * What the layers provide: commands, and a view of what runs on this system.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = ProcessSpawner | ProcessTable
+
+const services = (
+  engine: Effect.Effect<Engine, EngineUnavailable, Scope.Scope>
+): Layer.Layer<Services, EngineUnavailable> =>
+  Layer.merge(
+    Layer.scoped(ProcessSpawner, Effect.map(engine, fromEngine)),
+    Layer.sync(ProcessTable, () => fromSource(processTable.source))
+  )
+
+/**
  * As `layerChildProcess`, with options.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerChildProcessWith = (options: Options): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(ProcessSpawner, Effect.map(childProcess.make(options), fromEngine))
+export const layerChildProcessWith = (options: Options): Layer.Layer<Services, EngineUnavailable> =>
+  services(childProcess.make(options))
 
 /**
  * The engine on `node:child_process`. Each job has a session and process group of its own; a watchdog, one small shell for
@@ -45,7 +65,7 @@ export const layerChildProcessWith = (options: Options): Layer.Layer<ProcessSpaw
  * @since 0.1.0
  * @category layers
  */
-export const layerChildProcess: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerChildProcessWith({})
+export const layerChildProcess: Layer.Layer<Services, EngineUnavailable> = layerChildProcessWith({})
 
 /**
  * What the layers on the spawn server can be told.
@@ -65,8 +85,8 @@ export interface SpawnServerOptions extends Options {
  * @since 0.1.0
  * @category layers
  */
-export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(ProcessSpawner, Effect.map(spawnServer.make(options), fromEngine))
+export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<Services, EngineUnavailable> =>
+  services(spawnServer.make(options))
 
 /**
  * The engine on the spawn server, a small C program that forks on behalf of this one, with a supervisor for each job: every
@@ -76,7 +96,7 @@ export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<P
  * @since 0.1.0
  * @category layers
  */
-export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerSpawnServerWith({})
+export const layerSpawnServer: Layer.Layer<Services, EngineUnavailable> = layerSpawnServerWith({})
 
 /**
  * As `layer`, with options.
@@ -84,9 +104,8 @@ export const layerSpawnServer: Layer.Layer<ProcessSpawner, EngineUnavailable> = 
  * @since 0.1.0
  * @category layers
  */
-export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawner, EngineUnavailable> =>
-  Layer.scoped(
-    ProcessSpawner,
+export const layerWith = (options: SpawnServerOptions): Layer.Layer<Services, EngineUnavailable> =>
+  services(
     spawnServer.make(options).pipe(
       Effect.catchTag("EngineUnavailable", ({ message }) =>
         Effect.tap(childProcess.make(options), () =>
@@ -94,8 +113,7 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
             `${message}; the engine on node:child_process serves. What is weaker: descendants that leave the process group ` +
               "are not ended, a deadline waits while the event loop is blocked, limits, nice and umask are refused, and " +
               "core dumps, real-time signals and exact resource usage are not told"
-          ))),
-      Effect.map(fromEngine)
+          )))
     )
   )
 
@@ -114,7 +132,7 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<ProcessSpawn
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({})
+export const layer: Layer.Layer<Services, EngineUnavailable> = layerWith({})
 
 /**
  * As `NodeContext.layer` of `@effect/platform-node`, with the executor and the spawner of this library: the one line that a
@@ -138,7 +156,7 @@ export const layer: Layer.Layer<ProcessSpawner, EngineUnavailable> = layerWith({
  * @category layers
  */
 export const context: Layer.Layer<
-  CommandExecutor | FileSystem | Path | Terminal | WorkerManager | ProcessSpawner
+  CommandExecutor | FileSystem | Path | Terminal | WorkerManager | Services
 > = Layer.merge(
   Layer.unwrapEffect(
     Effect.map(Effect.promise(() => import("@effect/platform-node/NodeContext")), ({ layer }) => layer)

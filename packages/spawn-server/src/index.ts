@@ -1,7 +1,8 @@
 /** Runs processes through a spawn server. Plain Node, no Effect. `PROTOCOL.md` says what goes over the socket. */
 export * from "./Failure.ts"
 export { ownEnvironment } from "./internal/ownEnvironment.ts"
-export { markName, ownerParts } from "./internal/system.ts"
+export * as procfs from "./internal/procfs.ts"
+export { makeMark, markName, ownerParts, supervisorName } from "./internal/system.ts"
 export * from "./Job.ts"
 export * from "./Options.ts"
 export * from "./PipeReader.ts"

@@ -50,10 +50,11 @@ const exitsOf = (job: Job, order: ReadonlyArray<number>): ReadonlyArray<EngineEx
 
 /** A row that is hidden from us says what the supervisor could see. */
 const describe = (row: ProcessRow): ProcessInfo | undefined => {
-  const { pgid, pid, ppid, sid, state } = row
-  return processTable.describe(row) ?? (state === "?"
-    ? { pid, ppid, pgid, sid, state, rss: row.rssBytes, cpuTime: Duration.zero, startTime: 0, commandLine: row.command }
-    : undefined)
+  const { command, pgid, pid, ppid, rssBytes: rss, sid } = row
+  const seen = processTable.describe(row)
+  if (seen !== undefined || row.state !== "?") return seen
+  const unknown = { name: "?", uid: -1, user: "?", threads: 0, cpuTime: Duration.zero, startTime: 0 }
+  return { pid, ppid, pgid, sid, state: "?", rss, commandLine: command, ...unknown }
 }
 
 /** What the engine is told of. */

@@ -25,7 +25,7 @@ import type { Plan } from "./plan.ts"
 import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
-import { scrub } from "./text.ts"
+import { printable, scrub } from "./text.ts"
 
 /** @internal */
 export class Job<E> {
@@ -344,7 +344,13 @@ export class Job<E> {
   get descendants(): Effect.Effect<ReadonlyArray<ProcessInfo>> {
     return Effect.map(
       this.running.descendants,
-      (all) => all.map((info) => ({ ...info, commandLine: scrub(info.commandLine, this.secrets) }))
+      // Scrubbed first: a secret may hold what is not printable.
+      (all) =>
+        all.map((info) => ({
+          ...info,
+          name: printable(scrub(info.name, this.secrets)),
+          commandLine: printable(scrub(info.commandLine, this.secrets))
+        }))
     )
   }
 

@@ -2,7 +2,8 @@
 import * as fs from "node:fs"
 import type { Job, ProcessRow } from "../Job.ts"
 import { closeQuietly } from "./ends.ts"
-import { findOrphans, readRow, readStat, supervisorName } from "./system.ts"
+import { isDeadState, readStat } from "./procfs.ts"
+import { findOrphans, readRow, supervisorName } from "./system.ts"
 
 /** @internal */
 export interface Remains {
@@ -64,8 +65,8 @@ const endCgroup = async (path: string): Promise<boolean> => {
 
 const isAlive = (job: Job): boolean => {
   const stat = readStat(job.supervisorPid)
-  return stat !== undefined && stat.state !== "Z" && stat.state !== "X" && stat.name === supervisorName &&
-    Number(stat.start) <= job.supervisorStart
+  return stat !== undefined && !isDeadState(stat.state) && stat.name === supervisorName &&
+    stat.start <= job.supervisorStart
 }
 
 /**

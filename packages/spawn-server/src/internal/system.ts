@@ -1,8 +1,8 @@
 /** What the client asks of the system: names of errors, `/proc`. */
 import { randomUUID } from "node:crypto"
-import * as fs from "node:fs"
 import * as os from "node:os"
 import type { ProcessRow } from "../Job.ts"
+import { isDeadState, listPids, readCommandLine, readProc, readStat, ticksPerSecond } from "./procfs.ts"
 
 const errnoNames = new Map<number, string>()
 for (const [name, value] of Object.entries(os.constants.errno)) if (!errnoNames.has(value)) errnoNames.set(value, name)
@@ -11,58 +11,27 @@ const errnoAliases = new Map([[11, "EAGAIN"], [95, "EOPNOTSUPP"], [35, "EDEADLK"
 /** @internal */
 export const errnoName = (errno: number): string => errnoAliases.get(errno) ?? errnoNames.get(errno) ?? `E${errno}`
 
-/** @internal */
-export interface Stat {
-  readonly state: string
-  readonly ppid: number
-  readonly start: string
-  readonly name: string
-}
-
-/** @internal */
-export const readStat = (pid: number | string): Stat | undefined => {
-  try {
-    const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    const end = text.lastIndexOf(")")
-    const fields = text.slice(end + 2).split(" ")
-    return {
-      name: text.slice(text.indexOf("(") + 1, end),
-      state: fields[0] ?? "?",
-      ppid: Number(fields[1]),
-      start: fields[19] ?? ""
-    }
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * What a supervisor would say of a process: for when there is none any more.
  *
  * @internal
  */
 export const readRow = (pid: number): ProcessRow | undefined => {
-  try {
-    const text = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    const end = text.lastIndexOf(")")
-    const fields = text.slice(end + 2).split(" ")
-    const number = (column: number): number => Number(fields[column - 3])
-    const words = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim()
-    return {
-      pid,
-      ppid: number(4),
-      pgid: number(5),
-      sid: number(6),
-      state: fields[0] ?? "?",
-      denied: isDenied(pid),
-      start: number(22),
-      // Linux tells user space of ticks of 10 ms everywhere, and of pages of 4 KiB nearly so; both are estimates here.
-      rssBytes: number(24) * 4096,
-      cpuMicros: (number(14) + number(15)) * 10_000,
-      command: words === "" ? text.slice(text.indexOf("("), end + 1) : words.slice(0, 199)
-    }
-  } catch {
-    return undefined
+  const stat = readStat(pid)
+  if (stat === undefined) return undefined
+  const { name, pgid, ppid, rssBytes, sid, start, state, systemTicks, userTicks } = stat
+  const words = readCommandLine(pid).trim()
+  return {
+    pid,
+    ppid,
+    pgid,
+    sid,
+    state,
+    denied: isDenied(pid),
+    start,
+    rssBytes,
+    cpuMicros: (userTicks + systemTicks) * 1_000_000 / ticksPerSecond(),
+    command: words === "" ? `(${name})` : words.slice(0, 199)
   }
 }
 
@@ -81,12 +50,8 @@ let owner: string | undefined
 
 /** This process as that variable names it: pid, start time in ticks, boot id. */
 export const ownerParts = (): string => {
-  let boot = ""
-  try {
-    boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()
-  } catch {
-    // Not readable in some sandboxes: pid and start time remain.
-  }
+  // Not readable in some sandboxes: pid and start time remain.
+  const boot = readProc("/proc/sys/kernel/random/boot_id")?.trim() ?? ""
   return `${process.pid}:${readStat("self")?.start ?? ""}:${boot}`
 }
 
@@ -122,22 +87,14 @@ const isOrphan = (pid: number): boolean => {
  *
  * @internal
  */
-export const findOrphans = (mark: string): Array<{ pid: number; start: string; state: string }> => {
-  const found: Array<{ pid: number; start: string; state: string }> = []
-  const wanted = Buffer.from(`${mark}\0`)
-  for (const name of fs.readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue
-    let environment: Buffer
-    try {
-      environment = fs.readFileSync(`/proc/${name}/environ`)
-    } catch {
-      continue
-    }
-    const at = environment.indexOf(wanted)
-    if (at < 0 || (at > 0 && environment[at - 1] !== 0)) continue
-    const stat = readStat(name)
-    if (stat !== undefined && stat.state !== "Z" && stat.state !== "X" && isOrphan(Number(name))) {
-      found.push({ pid: Number(name), start: stat.start, state: stat.state })
+export const findOrphans = (mark: string): Array<{ pid: number; start: number; state: string }> => {
+  const found: Array<{ pid: number; start: number; state: string }> = []
+  for (const pid of listPids()) {
+    const environment = readProc(`/proc/${pid}/environ`)
+    if (environment === undefined || !`\0${environment}`.includes(`\0${mark}\0`)) continue
+    const stat = readStat(pid)
+    if (stat !== undefined && !isDeadState(stat.state) && isOrphan(pid)) {
+      found.push({ pid, start: stat.start, state: stat.state })
     }
   }
   return found

@@ -1,0 +1,155 @@
+/** What `/proc` tells of processes: the one place that knows how its files are laid out. See proc(5). */
+import * as fs from "node:fs"
+
+/**
+ * A line of `/proc/PID/stat`. Times are clock ticks, `start` counts them from the boot: with the pid it names one process
+ * for good. The times of `children` are those of the children that it has waited for.
+ */
+export interface ProcessStat {
+  readonly pid: number
+  /** At most 15 bytes, chosen by the process itself: not to be shown as it is. */
+  readonly name: string
+  readonly state: string
+  readonly ppid: number
+  readonly pgid: number
+  readonly sid: number
+  readonly minorFaults: number
+  readonly majorFaults: number
+  readonly userTicks: number
+  readonly systemTicks: number
+  readonly childrenUserTicks: number
+  readonly childrenSystemTicks: number
+  readonly threads: number
+  readonly start: number
+  readonly rssBytes: number
+}
+
+/** An entry of the vector that the kernel gives to each program. Source: getauxval(3). */
+const auxiliary = (type: bigint): number | undefined => {
+  try {
+    const vector = fs.readFileSync("/proc/self/auxv")
+    for (let at = 0; at + 16 <= vector.length; at += 16) {
+      if (vector.readBigUInt64LE(at) === type) return Number(vector.readBigUInt64LE(at + 8))
+    }
+  } catch {
+    // A sandbox may hide it.
+  }
+  return undefined
+}
+
+let page: number | undefined
+let ticks: number | undefined
+
+const pageSize = (): number => page ??= auxiliary(6n) ?? 4096
+
+/** How many ticks a second has (USER_HZ). Source: time(7). */
+export const ticksPerSecond = (): number => ticks ??= auxiliary(17n) ?? 100
+
+const buffer = Buffer.allocUnsafeSlow(64 * 1024)
+
+/**
+ * A file of `/proc`, its bytes as characters; undefined when it cannot be read, which for a process most often means that
+ * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ */
+export const readProc = (path: string): string | undefined => {
+  let fd: number
+  try {
+    fd = fs.openSync(path, "r")
+  } catch {
+    return undefined
+  }
+  try {
+    let text = ""
+    for (;;) {
+      const size = fs.readSync(fd, buffer, 0, buffer.length, null)
+      text += buffer.toString("latin1", 0, size)
+      // The files that are longer than the buffer are read to their end; the others say all at once.
+      if (size < buffer.length) return text
+    }
+  } catch {
+    return undefined
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** The bytes that `readProc` gives as characters, as the text that they mean. */
+export const decodeBytes = (bytes: string): string =>
+  // oxlint-disable-next-line no-control-regex
+  /^[\0-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, "latin1").toString("utf8")
+
+/** The name is in parentheses and may itself hold some, so the fields are counted from the last one. */
+export const parseStat = (text: string): ProcessStat | undefined => {
+  const open = text.indexOf("(")
+  const close = text.lastIndexOf(")")
+  if (open < 0 || close < open) return undefined
+  const fields = text.slice(close + 2).split(" ", 22)
+  const number = (column: number): number => Number(fields[column - 3] ?? 0)
+  return {
+    pid: Number.parseInt(text, 10),
+    name: decodeBytes(text.slice(open + 1, close)),
+    state: fields[0] ?? "?",
+    ppid: number(4),
+    pgid: number(5),
+    sid: number(6),
+    minorFaults: number(10),
+    majorFaults: number(12),
+    userTicks: number(14),
+    systemTicks: number(15),
+    childrenUserTicks: number(16),
+    childrenSystemTicks: number(17),
+    threads: number(20),
+    start: number(22),
+    rssBytes: number(24) * pageSize()
+  }
+}
+
+/** Undefined when the process is gone. */
+export const readStat = (pid: number | "self"): ProcessStat | undefined => {
+  const text = readProc(`/proc/${pid}/stat`)
+  return text === undefined ? undefined : parseStat(text)
+}
+
+/** Every pid that `/proc` lists now. */
+export const listPids = (): Array<number> => {
+  const pids: Array<number> = []
+  for (const name of fs.readdirSync("/proc")) {
+    const first = name.charCodeAt(0)
+    if (first >= 48 && first <= 57) pids.push(Number(name))
+  }
+  return pids
+}
+
+/** Whether a letter of `state` is that of a process, or thread, that has ended. */
+export const isDeadState = (state: string): boolean => {
+  const letter = state.charAt(0)
+  return letter === "Z" || letter === "X" || letter === "x"
+}
+
+/**
+ * A thread of the process that lives, when its main thread has exited: such a process shows `Z`, and goes on. Undefined
+ * when there is none.
+ */
+export const livingThread = (pid: number): ProcessStat | undefined => {
+  let threads: ReadonlyArray<string>
+  try {
+    threads = fs.readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return undefined
+  }
+  for (const thread of threads) {
+    const text = readProc(`/proc/${pid}/task/${thread}/stat`)
+    const stat = text === undefined ? undefined : parseStat(text)
+    if (stat !== undefined && !isDeadState(stat.state)) return stat
+  }
+  return undefined
+}
+
+/** The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing. */
+export const readCommandLine = (pid: number, thread = pid): string => {
+  const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
+  const bytes = readProc(path) ?? ""
+  let end = bytes.length
+  while (end > 0 && bytes.charCodeAt(end - 1) === 0) end--
+  return decodeBytes(bytes.slice(0, end)).replaceAll("\0", " ")
+}
