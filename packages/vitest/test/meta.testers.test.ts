@@ -25,7 +25,9 @@ it.process("each form of the tester does what its name says", () =>
         "concurrent of vitest's own"
       ]
     ) passed(report, name)
-    for (const name of ["skip", "skipIf true", "runIf false", "skips itself", "skip of vitest's own"]) skipped(report, name)
+    for (const name of ["skip", "skipIf true", "runIf false", "skips itself", "skip of vitest's own"]) {
+      skipped(report, name)
+    }
     assert.match(failed(report, "some of each: bad"), /expected 'bad' to be 'good'/)
     assert.match(failed(report, "fails by mistake: passes"), /Expect test to fail/)
     assert.match(failed(report, "prop that fails"), /Counterexample: \[0\]/)
@@ -33,7 +35,14 @@ it.process("each form of the tester does what its name says", () =>
     assert.match(failed(report, "dies"), /Error: a defect/)
     assert.match(failed(report, "interrupts itself"), /All fibers interrupted without errors/)
     assert.match(failed(report, "throws"), /before any effect/)
-    assert.deepStrictEqual(report.ran.toSorted(), ["each a 1", "each b 2", "plain", "runIf true", "skipIf false", "within"])
+    assert.deepStrictEqual(report.ran.toSorted(), [
+      "each a 1",
+      "each b 2",
+      "plain",
+      "runIf true",
+      "skipIf false",
+      "within"
+    ])
   }), 60_000)
 
 it.process("only runs only that one", () =>

@@ -11,9 +11,9 @@ import { getHooks } from "vitest/suite"
 import { boundsOf } from "./bounds.ts"
 import * as leaks from "./leaks.ts"
 import { prepare } from "./prepare.ts"
-import * as procfs from "./procfs.ts"
 import { recorded } from "./recorded.ts"
 import { leakError } from "./renderLeaks.ts"
+import { describe, look } from "./view.ts"
 
 type Service = Context.Tag.Service<ProcessSpawner>
 
@@ -24,7 +24,10 @@ interface Engine {
 }
 
 /** Its own processes, the spawn server and the watchdog, say who they are. */
-const isEngine = (pid: number): boolean => procfs.commandLineOf(pid).includes("effect-process")
+const isEngine = (pid: number): boolean => {
+  const row = look().row(pid)
+  return row !== undefined && describe(row).commandLine.includes("effect-process")
+}
 
 /** @internal */
 export class Harness {
@@ -63,11 +66,11 @@ export class Harness {
   }
 
   async #start(): Promise<Engine> {
-    const before = new Set(procfs.look().own)
+    const before = new Set(look().own)
     const scope = Effect.runSync(Scope.make())
     try {
       const context = await Effect.runPromise(Layer.buildWithScope(NodeProcess.layer, scope))
-      for (const pid of procfs.look().own) if (!before.has(pid) && isEngine(pid)) this.#pids.add(pid)
+      for (const pid of look().own) if (!before.has(pid) && isEngine(pid)) this.#pids.add(pid)
       return { scope, service: Effect.runSync(Effect.provide(ProcessSpawner, context)) }
     } catch (error) {
       this.#engine = undefined
@@ -85,7 +88,7 @@ export class Harness {
 
   /** An engine replaces a lost server by itself; that one is known to nobody here, so it goes with its engine. */
   async #replaceIfLost(): Promise<void> {
-    const view = procfs.look()
+    const view = look()
     if ([...this.#pids].some((pid) => view.row(pid) === undefined)) await this.#stop()
   }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { LeakedProcess } from "../LeakedProcess.ts"
 import { mark } from "./mark.ts"
 import * as origins from "./origins.ts"
-import * as procfs from "./procfs.ts"
+import { describe as wordsOf, look, type Row, type View } from "./view.ts"
 
 /**
  * What was there before, and who is not to be counted.
@@ -24,7 +24,7 @@ export interface Baseline {
 /** Which of the pids seen last bear our mark; asked once for each. */
 let seen = new Map<number, boolean>()
 
-const marked = (view: procfs.View, anew: boolean): ReadonlyArray<number> => {
+const marked = (view: View, anew: boolean): ReadonlyArray<number> => {
   const text = mark()
   const next = new Map<number, boolean>()
   const found: Array<number> = []
@@ -39,7 +39,7 @@ const marked = (view: procfs.View, anew: boolean): ReadonlyArray<number> => {
 }
 
 /** The children that count: a supervisor of the harness is none, what it supervises is one. */
-const starts = (view: procfs.View, harness: ReadonlySet<number>): ReadonlyArray<number> => [
+const starts = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number> => [
   ...view.own.filter((pid) => !harness.has(pid)),
   ...[...harness].flatMap((pid) => view.childrenOf(pid)).flatMap((supervisor) => view.childrenOf(supervisor))
 ]
@@ -50,16 +50,16 @@ const starts = (view: procfs.View, harness: ReadonlySet<number>): ReadonlyArray<
  * @internal
  */
 export const begin = (harness: ReadonlySet<number>): Baseline => {
-  const view = procfs.look()
+  const view = look()
   const found = [...starts(view, harness), ...marked(view, false), ...supervisorsOf(view, harness)]
   return { at: Date.now(), ours: new Set(found.filter((pid) => !harness.has(pid))), harness }
 }
 
-const supervisorsOf = (view: procfs.View, harness: ReadonlySet<number>): ReadonlyArray<number> =>
+const supervisorsOf = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number> =>
   [...harness].flatMap((pid) => view.childrenOf(pid))
 
 /** Whether a process hangs below one that was there before: then it is that one's business. */
-const isBelow = (view: procfs.View, pid: number, { harness, ours }: Baseline): boolean => {
+const isBelow = (view: View, pid: number, { harness, ours }: Baseline): boolean => {
   for (let at = view.row(pid)?.ppid ?? 0, hops = 0; at > 1 && hops < 4096; hops++) {
     if (ours.has(at)) return true
     if (at === process.pid || harness.has(at)) return false
@@ -68,12 +68,12 @@ const isBelow = (view: procfs.View, pid: number, { harness, ours }: Baseline): b
   return false
 }
 
-const find = (baseline: Baseline, anew: boolean): ReadonlyArray<procfs.Row> => {
-  const view = procfs.look()
+const find = (baseline: Baseline, anew: boolean): ReadonlyArray<Row> => {
+  const view = look()
   const { harness, ours } = baseline
   const supervisors = new Set(supervisorsOf(view, harness))
   const roots = new Set([...starts(view, harness), ...marked(view, anew)])
-  const found = new Map<number, procfs.Row>()
+  const found = new Map<number, Row>()
   const visit = (pid: number): void => {
     if (found.has(pid) || ours.has(pid) || harness.has(pid) || supervisors.has(pid)) return
     const row = view.row(pid)
@@ -97,13 +97,13 @@ const until = async (ends: number, isDone: () => boolean): Promise<boolean> => {
 }
 
 /** A zombie that somebody else took over is gone: reaping it is that one's business. */
-const isGone = (view: procfs.View, row: procfs.Row, isOurs: (pid: number) => boolean): boolean => {
+const isGone = (view: View, row: Row, isOurs: (pid: number) => boolean): boolean => {
   const now = view.row(row.pid)
   return now === undefined || now.start !== row.start || (now.state.startsWith("Z") && !isOurs(now.ppid))
 }
 
-const send = (row: procfs.Row, signal: NodeJS.Signals): void => {
-  if (row.pid <= 1 || row.pid === process.pid || procfs.look().row(row.pid)?.start !== row.start) return
+const send = (row: Row, signal: NodeJS.Signals): void => {
+  if (row.pid <= 1 || row.pid === process.pid || look().row(row.pid)?.start !== row.start) return
   try {
     process.kill(row.pid, signal)
   } catch {
@@ -113,14 +113,14 @@ const send = (row: procfs.Row, signal: NodeJS.Signals): void => {
 
 /** First politely, then by SIGKILL to all at once while none of them can fork. Returns what is left. */
 const end = async (
-  leaked: ReadonlyArray<procfs.Row>,
+  leaked: ReadonlyArray<Row>,
   baseline: Baseline,
   bounds: Bounds
 ): Promise<ReadonlySet<number>> => {
   const all = new Map(leaked.map((row) => [row.pid, row]))
-  const left = (): ReadonlyArray<procfs.Row> => {
+  const left = (): ReadonlyArray<Row> => {
     for (const row of find(baseline, false)) all.set(row.pid, row)
-    const view = procfs.look()
+    const view = look()
     const supervisors = supervisorsOf(view, baseline.harness)
     const isOurs = (pid: number) =>
       pid === process.pid || all.has(pid) || baseline.ours.has(pid) || supervisors.includes(pid)
@@ -176,25 +176,30 @@ const shownBy = async (known: ReadonlyArray<Known>): Promise<Map<number, string>
   return shown
 }
 
-const describe = async (rows: ReadonlyArray<procfs.Row>, since: number): Promise<ReadonlyArray<LeakedProcess>> => {
-  const view = procfs.look()
+const describe = async (rows: ReadonlyArray<Row>, since: number): Promise<ReadonlyArray<LeakedProcess>> => {
+  const view = look()
   const known = origins.since(since).map((origin): Known => ({ ...origin, ppid: view.row(origin.pid)?.ppid }))
   const calls = known.filter(({ call }) => call !== undefined)
   const pids = new Set(rows.map(({ pid }) => pid))
   const shown = await shownBy(known)
-  return rows.flatMap((row) => {
-    const info = procfs.describe(row.pid)
-    if (info === undefined) return []
+  return rows.map((row) => {
+    const { pgid, pid, ppid, sid, state } = view.row(row.pid) ?? row
+    const words = wordsOf(row)
     const bare = {
-      ...info,
-      commandLine: shown.get(row.pid) ?? info.commandLine,
+      pid,
+      ppid,
+      pgid,
+      sid,
+      state,
+      startTime: words.startTime,
+      commandLine: shown.get(row.pid) ?? words.commandLine,
       startedBy: undefined,
       stack: undefined,
       isEnded: true
     }
     return pids.has(row.ppid)
-      ? [bare]
-      : [{ ...bare, ...startOf(bare, known, calls.length === 1 ? calls[0] : undefined) }]
+      ? bare
+      : { ...bare, ...startOf(bare, known, calls.length === 1 ? calls[0] : undefined) }
   })
 }
 
@@ -218,12 +223,12 @@ const startOf = (
 
 /** The best that is known of a process that nobody of us has started. */
 const parentOf = (ppid: number): string => {
-  const parent = ppid <= 1 ? undefined : procfs.describe(ppid)
+  const parent = ppid <= 1 ? undefined : look().row(ppid)
   return parent === undefined
     ? "a process that has gone"
     : ppid === process.pid
     ? "this process"
-    : `process ${ppid}, ${parent.commandLine}`
+    : `process ${ppid}, ${wordsOf(parent).commandLine}`
 }
 
 /**
