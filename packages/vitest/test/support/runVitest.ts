@@ -50,7 +50,11 @@ const unset = Object.fromEntries(
   ) => [name, undefined])
 )
 
-export const runVitest = (fixture: string, ...args: ReadonlyArray<string>) =>
+/** `args`: of vitest's command line, the names of fixtures among them. */
+export const runVitest = (...args: ReadonlyArray<string>) => runVitestWith(undefined, ...args)
+
+/** With a setup file. */
+export const runVitestWith = (setup: string | undefined, ...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(
       Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-meta-"))),
@@ -65,9 +69,12 @@ export const runVitest = (fixture: string, ...args: ReadonlyArray<string>) =>
       "--root",
       root,
       ...reporters,
-      ...args,
-      fixture
-    ).pipe(Command.env({ ...unset, META_DIRECTORY: directory }), Command.acceptExitCodes("any"), Command.run)
+      ...args
+    ).pipe(
+      Command.env({ ...unset, META_DIRECTORY: directory, META_SETUP: setup }),
+      Command.acceptExitCodes("any"),
+      Command.run
+    )
     const output = stdoutText + stderrText
     if (!fs.existsSync(file)) return yield* new NoReport({ message: output })
     const ran = path.join(directory, "ran")
