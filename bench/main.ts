@@ -4,13 +4,14 @@ import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { executor } from "./executor/executor.ts"
+import { harness } from "./harness/harness.ts"
 import { pipeline } from "./pipeline/pipeline.ts"
 import { spawn } from "./spawn/spawn.ts"
 import { describe } from "./support/machine.ts"
 import type { Program, Settings } from "./support/Program.ts"
 import * as report from "./support/report.ts"
 
-const programs: ReadonlyArray<Program> = [spawn, pipeline, executor]
+const programs: ReadonlyArray<Program> = [spawn, pipeline, executor, harness]
 
 const results = fileURLToPath(new URL("../RESULTS.md", import.meta.url))
 
