@@ -72,7 +72,6 @@ const find = (baseline: Baseline, anew: boolean): ReadonlyArray<Row> => {
   const view = look()
   const { harness, ours } = baseline
   const supervisors = new Set(supervisorsOf(view, harness))
-  const roots = new Set([...starts(view, harness), ...marked(view, anew)])
   const found = new Map<number, Row>()
   const visit = (pid: number): void => {
     if (found.has(pid) || ours.has(pid) || harness.has(pid) || supervisors.has(pid)) return
@@ -81,7 +80,11 @@ const find = (baseline: Baseline, anew: boolean): ReadonlyArray<Row> => {
     found.set(pid, row)
     for (const child of view.childrenOf(pid)) visit(child)
   }
-  for (const pid of roots) if (!ours.has(pid) && !isBelow(view, pid, baseline)) visit(pid)
+  for (const pid of starts(view, harness)) if (!isBelow(view, pid, baseline)) visit(pid)
+  for (const pid of marked(view, anew)) {
+    // A dead one that is nobody's child here is init's to reap.
+    if (view.row(pid)?.state.startsWith("Z") !== true && !isBelow(view, pid, baseline)) visit(pid)
+  }
   return [...found.values()].sort((a, b) => a.pid - b.pid)
 }
 
@@ -178,8 +181,11 @@ const shownBy = async (known: ReadonlyArray<Known>): Promise<Map<number, string>
 
 const describe = async (rows: ReadonlyArray<Row>, since: number): Promise<ReadonlyArray<LeakedProcess>> => {
   const view = look()
-  const known = origins.since(since).map((origin): Known => ({ ...origin, ppid: view.row(origin.pid)?.ppid }))
-  const calls = known.filter(({ call }) => call !== undefined)
+  const all = origins.since(since)
+  const commands = new Set(all.filter(({ command }) => command !== undefined).map(({ pid }) => pid))
+  // The fallback calls `node:child_process` for a command; what a person wants to know is the command.
+  const known = all.filter(({ command, pid }) => command !== undefined || !commands.has(pid))
+    .map((origin): Known => ({ ...origin, ppid: view.row(origin.pid)?.ppid }))
   const pids = new Set(rows.map(({ pid }) => pid))
   const shown = await shownBy(known)
   return rows.map((row) => {
@@ -199,7 +205,7 @@ const describe = async (rows: ReadonlyArray<Row>, since: number): Promise<Readon
     }
     return pids.has(row.ppid)
       ? bare
-      : { ...bare, ...startOf(bare, known, calls.length === 1 ? calls[0] : undefined) }
+      : { ...bare, ...startOf(bare, known, known.length === 1 ? known[0] : undefined) }
   })
 }
 
@@ -210,7 +216,9 @@ const startOf = (
 ): Pick<LeakedProcess, "startedBy" | "stack"> => {
   const origin = originOf(info, known) ?? only
   if (origin?.command !== undefined) {
-    return { startedBy: `a command of ${JSON.stringify(origin.command.test)}`, stack: undefined }
+    const { test, text } = origin.command
+    const which = origin.pid === info.pid ? "" : `: ${text}`
+    return { startedBy: `a command of ${JSON.stringify(test)}${which}`, stack: undefined }
   }
   const site = origin?.call === undefined ? undefined : origins.siteOf(origin.call)
   if (site === undefined) return { startedBy: parentOf(info.ppid), stack: undefined }

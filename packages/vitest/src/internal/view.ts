@@ -84,17 +84,23 @@ const hasProc = process.platform === "linux"
 
 const ownFile = "/proc/thread-self/children"
 
-const hasChildrenFiles = hasProc && fs.existsSync(ownFile)
+/** @internal */
+export const lookAtFiles = (): View => ({
+  own: numbersOf(procfs.readProc(ownFile)),
+  childrenOf,
+  row: procfs.readStat,
+  pids: procfs.listPids,
+  bears
+})
 
 /** @internal */
-export const look = (): View => {
-  if (!hasProc) return whole(psRows(), () => false)
-  if (hasChildrenFiles) {
-    const own = numbersOf(procfs.readProc(ownFile))
-    return { own, childrenOf, row: procfs.readStat, pids: procfs.listPids, bears }
-  }
-  return whole(procfs.listPids().flatMap((pid) => procfs.readStat(pid) ?? []), bears)
-}
+export const lookAtRows = (): View => whole(procfs.listPids().flatMap((pid) => procfs.readStat(pid) ?? []), bears)
+
+/** @internal */
+export const lookByPs = (): View => whole(psRows(), () => false)
+
+/** @internal */
+export const look: () => View = !hasProc ? lookByPs : fs.existsSync(ownFile) ? lookAtFiles : lookAtRows
 
 /**
  * What a person wants to see of a process beside its row.
