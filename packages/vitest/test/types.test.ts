@@ -36,6 +36,7 @@ describe("types", () => {
       tester("own", () => Command.run(Command.make("true")))
       tester("scoped", () => Effect.addFinalizer(() => Effect.void))
       // @ts-expect-error Server is not provided
+      // @effect-diagnostics-next-line missingEffectContext:off
       tester("other", () => Server)
       tester.each([1, 2])("each", (n) => Effect.succeed(n.toFixed()))
       tester.prop("tuple", [Schema.Int, Schema.String], ([n, text]) => Effect.succeed([n.toFixed(), text.length]))
@@ -57,6 +58,7 @@ describe("types", () => {
         })
       })
       // @ts-expect-error Server is not there
+      // @effect-diagnostics-next-line missingLayerContext:off
       layer(Client.layer)("client", () => undefined)
       layer(Server.layer, { timeout: "5 seconds" })((it) => expectTypeOf(it).toEqualTypeOf<LayerMethods<Server>>())
     }

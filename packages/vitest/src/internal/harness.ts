@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { ProcessSpawner } from "effect-process/ProcessSpawner"
-import type { RunnerTestFile } from "vitest"
+import { type RunnerTestFile, vi } from "vitest"
 import { getHooks } from "vitest/suite"
 import { boundsOf } from "./bounds.ts"
 import * as leaks from "./leaks.ts"
@@ -122,6 +122,8 @@ export class Harness {
   async letGo(): Promise<void> {
     if (--this.#holders > 0) return
     Harness.#all.delete(this.file)
+    // A test may have left them, and the engine needs real ones to end.
+    if (vi.isFakeTimers()) vi.useRealTimers()
     await this.#replaceIfLost()
     try {
       await this.#check(`the tests of ${this.file.name}`, this.#baseline, true)

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { LeakedProcess } from "../LeakedProcess.ts"
+import * as clock from "./clock.ts"
 import { mark } from "./mark.ts"
 import * as origins from "./origins.ts"
 import { describe as wordsOf, look, type Row, type View } from "./view.ts"
@@ -52,7 +53,7 @@ const starts = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number>
 export const begin = (harness: ReadonlySet<number>): Baseline => {
   const view = look()
   const found = [...starts(view, harness), ...marked(view, false), ...supervisorsOf(view, harness)]
-  return { at: Date.now(), ours: new Set(found.filter((pid) => !harness.has(pid))), harness }
+  return { at: clock.now(), ours: new Set(found.filter((pid) => !harness.has(pid))), harness }
 }
 
 const supervisorsOf = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number> =>
@@ -93,7 +94,7 @@ const pause = 10
 
 const until = async (ends: number, isDone: () => boolean): Promise<boolean> => {
   while (!isDone()) {
-    if (performance.now() >= ends) return false
+    if (clock.monotonic() >= ends) return false
     await sleep(pause)
   }
   return true
@@ -130,8 +131,8 @@ const end = async (
     return [...all.values()].filter((row) => !isGone(view, row, isOurs))
   }
   for (const signal of ["SIGTERM", "SIGCONT"] as const) for (const row of all.values()) send(row, signal)
-  if (await until(performance.now() + bounds.gracePeriod, () => left().length === 0)) return new Set()
-  await until(performance.now() + killBound, () => {
+  if (await until(clock.monotonic() + bounds.gracePeriod, () => left().length === 0)) return new Set()
+  await until(clock.monotonic() + killBound, () => {
     // Until no stopped process can have forked another one.
     for (let before = -1, rows = left(); rows.length !== before; rows = left()) {
       before = rows.length
@@ -252,7 +253,7 @@ export const collect = async (
 ): Promise<ReadonlyArray<LeakedProcess>> => {
   let rows = find(baseline, anew)
   if (rows.length === 0) return []
-  await until(performance.now() + bounds.settle, () => {
+  await until(clock.monotonic() + bounds.settle, () => {
     rows = find(baseline, false)
     return rows.length === 0
   })

@@ -2,6 +2,7 @@
 import type { ChildProcess } from "node:child_process"
 import { subscribe } from "node:diagnostics_channel"
 import * as fs from "node:fs"
+import * as clock from "./clock.ts"
 
 /** @internal */
 export interface Origin {
@@ -45,7 +46,7 @@ const onChild = (message: unknown): void => {
   // Its text is made only when somebody asks for it.
   const call = new Error("started here")
   Error.stackTraceLimit = limit
-  const at = Date.now()
+  const at = clock.now()
   // The channel tells of the object, which is spawned after that, in the same turn.
   queueMicrotask(() => {
     if (child.pid !== undefined) remember({ pid: child.pid, at, call })

@@ -3,6 +3,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Process } from "effect-process/Process"
 import type { ProcessSpawner } from "effect-process/ProcessSpawner"
+import * as clock from "./clock.ts"
 import { remember } from "./origins.ts"
 
 /** Asked only when something has leaked; an engine that does not answer must not hold up the report. */
@@ -28,6 +29,6 @@ export const recorded = (
     Effect.tap(spawner.spawn(command), (process) =>
       Effect.sync(() => {
         const text = String(command)
-        remember({ pid: process.pid, at: Date.now(), command: { text, test, below: () => below(process) } })
+        remember({ pid: process.pid, at: clock.now(), command: { text, test, below: () => below(process) } })
       }))
 })

@@ -1,5 +1,6 @@
 /** The tree of what leaked, for a person who reads the report of a test run. */
 import type { LeakedProcess } from "../LeakedProcess.ts"
+import * as clock from "./clock.ts"
 
 /** What a process says of itself must not reach a terminal raw. */
 const printable = (text: string): string =>
@@ -65,7 +66,7 @@ export const render = (during: string, all: ReadonlyArray<LeakedProcess>, now: n
  * @internal
  */
 export const leakError = (during: string, all: ReadonlyArray<LeakedProcess>): Error => {
-  const error = new Error(render(during, all, Date.now()))
+  const error = new Error(render(during, all, clock.now()))
   error.name = "LeakedProcesses"
   const frames = all.find(({ stack }) => stack !== undefined)?.stack?.split("\n").filter((line) => /^\s+at /.test(line))
   error.stack = [`${error.name}: ${error.message}`, ...frames ?? []].join("\n")

@@ -3,6 +3,7 @@ import { procfs } from "@effect-process/spawn-server"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { isMainThread } from "node:worker_threads"
+import * as clock from "./clock.ts"
 
 /** @internal */
 export interface Row {
@@ -121,7 +122,7 @@ export const describe = (row: Row): Words => {
   const words = procfs.readCommandLine(row.pid)
   return {
     commandLine: words === "" ? `[${procfs.readStat(row.pid)?.name ?? "gone"}]` : words,
-    startTime: Date.now() - 1000 * (uptime() - row.start / procfs.ticksPerSecond())
+    startTime: clock.now() - 1000 * (uptime() - row.start / procfs.ticksPerSecond())
   }
 }
 
