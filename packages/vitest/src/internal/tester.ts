@@ -66,7 +66,7 @@ const start = async <A, E, R>(
     if (run === undefined) return
     const exit = fiber === undefined
       ? undefined
-      : await Promise.race([exitOf(fiber), sleep(releaseBound, undefined, { ref: false })])
+      : fiber.unsafePoll() ?? await Promise.race([exitOf(fiber), sleep(releaseBound, undefined, { ref: false })])
     await run.finish(exit)
     if (fiber !== undefined && exit === undefined) {
       throw new Error(`its release did not end within ${releaseBound / 1000} s`)
