@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { executor } from "./executor/executor.ts"
+import { harness } from "./harness/harness.ts"
 import { observe } from "./observe/observe.ts"
 import { pipeline } from "./pipeline/pipeline.ts"
 import { spawn } from "./spawn/spawn.ts"
@@ -11,7 +12,7 @@ import { describe } from "./support/machine.ts"
 import type { Program, Settings } from "./support/Program.ts"
 import * as report from "./support/report.ts"
 
-const programs: ReadonlyArray<Program> = [spawn, pipeline, executor, observe]
+const programs: ReadonlyArray<Program> = [spawn, pipeline, executor, harness, observe]
 
 const results = fileURLToPath(new URL("../RESULTS.md", import.meta.url))
 

@@ -26,7 +26,7 @@ const packages = fs.readdirSync(path.join(root, "packages"))
 
 /** The version that the workspace is built and tested with. */
 const installed = (name) =>
-  createRequire(path.join(root, "packages/process/package.json")).resolve(`${name}/package.json`)
+  createRequire(path.join(root, "packages/vitest/package.json")).resolve(`${name}/package.json`)
 
 const program = `import * as Platform from "@effect/platform/Command"
 import { NodeProcess } from "@effect-process/node"
@@ -47,7 +47,37 @@ const lines: Array<string> = await Effect.runPromise(theirs)
 if (lines.join() !== "drop-in") throw new Error(lines.join())
 `
 
-const tsconfig = (module, moduleResolution) => ({
+const suite = `import { expect, it, layer } from "@effect-process/vitest"
+import { Context, Effect, Layer } from "effect"
+import { Command, Process } from "effect-process"
+import { spawn } from "node:child_process"
+
+class Sleeper extends Context.Tag("Sleeper")<Sleeper, Process.Process>() {
+  static readonly layer = Layer.scoped(Sleeper, Command.start(Command.make("sleep", "60")))
+}
+
+it.process("runs a command", () =>
+  Effect.gen(function*() {
+    const text: string = yield* Command.string(Command.make("echo", "hi"))
+    expect(text).toBe("hi\\n")
+  }))
+
+it.process.fails("finds a leak", () => Effect.sync(() => spawn("sleep", ["60"])))
+
+layer(Sleeper.layer)("with a layer", (it) => {
+  it.process("shares a process", () =>
+    Effect.gen(function*() {
+      expect(yield* (yield* Sleeper).isRunning).toBe(true)
+    }))
+})
+`
+
+const vitestConfig = `import { defineConfig } from "vitest/config"
+
+export default defineConfig({ test: { include: ["suite.js"], setupFiles: ["@effect-process/vitest/leak-check"] } })
+`
+
+const tsconfig = (module, moduleResolution, file, options) => ({
   compilerOptions: {
     target: "ES2022",
     lib: ["ES2023", "DOM"],
@@ -56,10 +86,21 @@ const tsconfig = (module, moduleResolution) => ({
     moduleResolution,
     strict: true,
     exactOptionalPropertyTypes: true,
-    noEmit: moduleResolution === "bundler"
+    noEmit: moduleResolution === "bundler",
+    ...options
   },
-  files: ["consumer.ts"]
+  files: [file]
 })
+
+/** What vitest declares needs the types of Node, and is not ours to check. */
+const ofSuite = { types: ["node"], skipLibCheck: true }
+
+const projects = {
+  "nodenext.json": tsconfig("NodeNext", "NodeNext", "consumer.ts"),
+  "bundler.json": tsconfig("ESNext", "bundler", "consumer.ts"),
+  "suite.nodenext.json": tsconfig("NodeNext", "NodeNext", "suite.ts", ofSuite),
+  "suite.bundler.json": tsconfig("ESNext", "bundler", "suite.ts", ofSuite)
+}
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-packages-"))
 try {
@@ -81,12 +122,18 @@ try {
   fs.mkdirSync(consumer)
   fs.writeFileSync(path.join(consumer, "package.json"), JSON.stringify({ private: true, type: "module" }))
   fs.writeFileSync(path.join(consumer, "consumer.ts"), program)
-  fs.writeFileSync(path.join(consumer, "nodenext.json"), JSON.stringify(tsconfig("NodeNext", "NodeNext")))
-  fs.writeFileSync(path.join(consumer, "bundler.json"), JSON.stringify(tsconfig("ESNext", "bundler")))
-  const peers = ["effect", "@effect/platform"].map((name) => `${name}@${readJson(installed(name)).version}`)
+  fs.writeFileSync(path.join(consumer, "suite.ts"), suite)
+  fs.writeFileSync(path.join(consumer, "vitest.config.js"), vitestConfig)
+  for (const [name, project] of Object.entries(projects)) {
+    fs.writeFileSync(path.join(consumer, name), JSON.stringify(project))
+  }
+  const peers = ["effect", "@effect/platform", "@effect/vitest", "vitest", "@types/node"].map((name) =>
+    `${name}@${readJson(installed(name)).version}`
+  )
   run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ...tarballs, ...peers], consumer)
-  for (const resolution of ["nodenext", "bundler"]) run(bin("tsc"), ["-p", `${resolution}.json`], consumer)
+  for (const name of Object.keys(projects)) run(bin("tsc"), ["-p", name], consumer)
   run(process.execPath, ["consumer.js"], consumer)
+  run(process.execPath, ["node_modules/vitest/vitest.mjs", "run"], consumer)
   console.log(`the packages work for a consumer on Node ${process.version}`)
 } finally {
   fs.rmSync(work, { recursive: true, force: true })

@@ -1,6 +1,12 @@
 /**
- * A test harness for programs that start processes.
+ * A test harness for programs that start processes, on top of `@effect/vitest`, whose exports are all here as well.
  *
  * @since 0.1.0
  */
+export * from "@effect/vitest"
+export { leakCheck } from "./LeakCheck.ts"
+export type { LeakCheckOptions } from "./LeakCheck.ts"
+export type { LeakedProcess } from "./LeakedProcess.ts"
 export * as ServerFixture from "./ServerFixture.ts"
+export { it, layer } from "./TestApi.ts"
+export type { LayerMethods, Methods } from "./TestApi.ts"
