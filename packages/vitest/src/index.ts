@@ -1,6 +1,4 @@
 /**
- * A test harness for programs that start processes.
- *
  * @since 0.1.0
  */
-export {}
+export * as ScriptedSpawner from "./ScriptedSpawner.ts"
