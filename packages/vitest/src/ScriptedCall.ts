@@ -64,19 +64,20 @@ export interface Call {
 }
 
 /**
- * A command that no rule is for. The program under test dies of it, for it may well handle every failure; and where that goes
+ * A command that no rule is for, or that no cassette has. The program under test dies of it, for it may well handle every failure; and where that goes
  * unnoticed, as in a fiber beside it, the layer dies of it when it is closed. `message` shows the nearest rule and what differs.
  *
  * @since 0.1.0
  * @category errors
  */
 export class UnmatchedCommand extends Data.TaggedError("UnmatchedCommand")<{
+  readonly problem: string
   readonly command: string
   readonly nearest: string | undefined
   readonly explanation: string
 }> {
   override get message(): string {
-    return `no rule matches the command\n\n  ${this.command}\n\n${this.explanation}\n`
+    return `${this.problem}\n\n  ${this.command}\n\n${this.explanation}\n`
   }
 }
 

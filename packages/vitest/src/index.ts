@@ -1,4 +1,5 @@
 /**
  * @since 0.1.0
  */
+export * as Recorder from "./Recorder.ts"
 export * as ScriptedSpawner from "./ScriptedSpawner.ts"

@@ -26,7 +26,8 @@ const count = (n: number): string => n === 1 ? "once" : n === 2 ? "twice" : `${n
 const whatDiffers = (
   { name, pattern, times, used }: Candidate,
   invocation: Invocation,
-  secrets: ReadonlyArray<string>
+  secrets: ReadonlyArray<string>,
+  noun: string
 ): ReadonlyArray<string> => {
   if (matches(pattern, invocation)) {
     return [
@@ -35,7 +36,7 @@ const whatDiffers = (
       `  ${showRule(pattern)}`
     ]
   }
-  const { picture, reasons } = difference(pattern, invocation, secrets)
+  const { picture, reasons } = difference(pattern, invocation, secrets, noun)
   return [`nearest is ${name}:`, "", ...picture.map((line) => `  ${line}`), "", ...reasons.map((line) => `  - ${line}`)]
 }
 
@@ -44,11 +45,11 @@ export const explain = (
   invocation: Invocation,
   candidates: ReadonlyArray<Candidate>,
   secrets: ReadonlyArray<string>,
-  remedy: string
+  { noun, remedy }: { readonly noun: string; readonly remedy: string }
 ): Explanation => {
   const command = showCommand(invocation, secrets)
   const ranked = candidates
-    .map((candidate) => ({ candidate, ...difference(candidate.pattern, invocation, secrets) }))
+    .map((candidate) => ({ candidate, ...difference(candidate.pattern, invocation, secrets, noun) }))
     .sort((a, b) => a.distance - b.distance)
   const nearest = ranked[0]?.candidate
   const place = invocation.workingDirectory === undefined ? [] : [`in directory ${invocation.workingDirectory}`]
@@ -59,7 +60,7 @@ export const explain = (
     nearest: nearest === undefined ? undefined : hide(showRule(nearest.pattern), secrets),
     text: [
       ...(details.length === 0 ? [] : [details.join(", "), ""]),
-      ...(nearest === undefined ? ["there is no rule at all"] : whatDiffers(nearest, invocation, secrets)),
+      ...(nearest === undefined ? [`there is no ${noun} at all`] : whatDiffers(nearest, invocation, secrets, noun)),
       "",
       remedy
     ].join("\n")

@@ -29,12 +29,29 @@ export const matchesWord = (pattern: Pattern, word: string): boolean => {
 export const matchesVariable = (pattern: Pattern | undefined, value: string | undefined): boolean =>
   pattern === undefined || value === undefined ? pattern === value : matchesWord(pattern, value)
 
-const quoted = (word: string): string => word === redacted ? word : String(Command.make(word))
+const quoted = (word: string): string =>
+  word.split(redacted).map((part) => part === "" && word !== "" ? "" : String(Command.make(part))).join(redacted)
+
+const shown = new WeakMap<object, string>()
+
+/**
+ * A word that was written down with its secrets hidden: anything may stand in their place.
+ *
+ * @internal
+ */
+export const hidden = (text: string): Pattern => {
+  if (!text.includes(redacted)) return text
+  const parts = text.split(redacted).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+  const expression = new RegExp(`^${parts.join(".*")}$`, "s")
+  const matches = (word: string) => expression.test(word)
+  shown.set(matches, quoted(text))
+  return matches
+}
 
 /** @internal */
 export const showPattern = (pattern: Pattern): string => {
   if (typeof pattern === "string") return quoted(pattern)
-  if (typeof pattern === "function") return `<${pattern.name || "predicate"}>`
+  if (typeof pattern === "function") return shown.get(pattern) ?? `<${pattern.name || "predicate"}>`
   return pattern instanceof RegExp ? String(pattern) : redacted
 }
 
@@ -133,7 +150,8 @@ export interface Difference {
 export const difference = (
   pattern: CommandPattern,
   invocation: Invocation,
-  secrets: ReadonlyArray<string>
+  secrets: ReadonlyArray<string>,
+  noun: string
 ): Difference => {
   const [cost, steps] = align(pattern, invocation)
   const show = (word: string) => quoted(hide(word, secrets))
@@ -158,11 +176,11 @@ export const difference = (
         case "same":
           return []
         case "changed":
-          return [`${where(step.at)} is ${show(step.word)}, the rule has ${showExpected(step.pattern)}`]
+          return [`${where(step.at)} is ${show(step.word)}, the ${noun} has ${showExpected(step.pattern)}`]
         case "missing":
           return [`${showExpected(step.pattern)} is missing as ${where(step.at)}`]
         case "extra":
-          return [`${where(step.at)} is ${show(step.word)}, which the rule does not have`]
+          return [`${where(step.at)} is ${show(step.word)}, which the ${noun} does not have`]
       }
     }),
     ...failing.map(({ description, explain }) =>
@@ -171,13 +189,14 @@ export const difference = (
       }`
     )
   ]
+  const margin = Math.max("command".length, noun.length) + 2
   const line = (name: string, key: "command" | "rule" | "marks") =>
-    `${name}${columns.map((column) => column[key]).join(" ")}`.trimEnd()
+    `${name.padEnd(margin)}${columns.map((column) => column[key]).join(" ")}`.trimEnd()
   const rest = pattern.takesRest ? " ..." : ""
   return {
     distance: cost + failing.length * 0.5,
     reasons,
-    picture: [line("command  ", "command"), `${line("rule     ", "rule")}${rest}`, line("         ", "marks")]
+    picture: [line("command", "command"), `${line(noun, "rule")}${rest}`, line("", "marks")]
       .filter((text) => text.trim() !== "")
   }
 }

@@ -1,9 +1,7 @@
 /** The engine that follows a script, and what it remembers. */
-import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ExitStatus, ProcessSpawner } from "effect-process"
@@ -21,8 +19,8 @@ import { type Call, ScriptedSpawner, ScriptNotFollowed, UnmatchedCommand } from 
 import type { Options, Reader, Rule } from "../ScriptedSpawner.ts"
 import { checked, isRefused, play, refusal, trapAll } from "./answer.ts"
 import { concat, hide, textOf } from "./bytes.ts"
-import { explain } from "./explain.ts"
 import { matches, showCommand, showRule } from "./rule.ts"
+import { Unmatched } from "./unmatched.ts"
 import * as virtualEngine from "./virtualEngine.ts"
 import { VirtualFiles } from "./virtualFiles.ts"
 import { VirtualJob } from "./virtualJob.ts"
@@ -122,7 +120,7 @@ const remedy =
 /** Follows the script of one layer. */
 class Script {
   readonly made: Array<Made> = []
-  readonly unmatched: Array<UnmatchedCommand> = []
+  readonly unmatched = new Unmatched("no rule matches the command", "rule", remedy)
   readonly files: VirtualFiles
   readonly engine: Engine
   private readonly entries: ReadonlyArray<Entry>
@@ -155,10 +153,7 @@ class Script {
       used,
       times: rule.times
     }))
-    const { command, nearest, text } = explain(invocation, candidates, secrets, remedy)
-    const unmatched = new UnmatchedCommand({ command, nearest, explanation: text })
-    this.unmatched.push(unmatched)
-    return unmatched
+    return this.unmatched.add(invocation, candidates, secrets)
   }
 
   private spawn(
@@ -261,9 +256,6 @@ const callOf = ({ at, invocation, job, owner, rule, secrets, stage }: Made): Cal
   }
 }
 
-const isTold = (exit: Exit.Exit<unknown, unknown>, error: unknown): boolean =>
-  Exit.isFailure(exit) && [...Cause.defects(exit.cause)].includes(error)
-
 /** @internal */
 export const make = (
   rules: ReadonlyArray<Rule>,
@@ -271,17 +263,13 @@ export const make = (
 ): Effect.Effect<Context.Context<ProcessSpawner | ScriptedSpawner>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const script = new Script(rules, options, yield* Effect.clock)
-    // A program may swallow defects, or have died of one where nobody looks.
-    yield* Effect.addFinalizer((exit) => {
-      const untold = script.unmatched.find((error) => !isTold(exit, error))
-      return untold === undefined ? Effect.void : Effect.die(untold)
-    })
+    yield* script.unmatched.tell
     return Context.make(ProcessSpawner, fromEngine(script.engine)).pipe(
       Context.add(ScriptedSpawner, {
         calls: Effect.sync(() => script.calls),
         unused: Effect.sync(() => script.unused),
         verify: Effect.suspend(() => {
-          const unmatched = script.unmatched.map(({ command }) => command)
+          const unmatched = script.unmatched.errors.map(({ command }) => command)
           const { unused } = script
           return unmatched.length + unused.length === 0
             ? Effect.void

@@ -1,9 +1,11 @@
 /** A job without processes: stages that a test plays, with the pipes, signals and exits of real ones. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import { ExitStatus, type ProcessInfo, type Signal, type SpawnServerLost } from "effect-process"
 import {
   type EngineJob,
@@ -31,6 +33,9 @@ export class VirtualJob implements EngineJob {
   private exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost> | undefined
   private empty: Exit.Exit<void, SpawnServerLost> | undefined
   private order = 0
+  /** Takes a signal in place of the stages, where it says so. */
+  intercept: ((signal: Signal.Signal) => boolean) | undefined
+  private conductor: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(pid: number, request: SpawnRequest, clock: Clock.Clock, files: VirtualFiles | undefined) {
     this.pid = pid
@@ -70,6 +75,18 @@ export class VirtualJob implements EngineJob {
       (program, i) => this.stages[i]?.run(program, (cause) => this.fail(cause)) ?? Effect.void,
       { discard: true }
     )
+  }
+
+  /** Has one program play all stages; it is over with the job. */
+  conduct(program: Effect.Effect<void>): Effect.Effect<void> {
+    const whole = Effect.catchAllCause(
+      Effect.withClock(program, this.clock),
+      (cause) => Effect.sync(() => this.empty === undefined && this.fail(cause))
+    )
+    return Effect.map(Effect.forkDaemon(Effect.interruptible(whole)), (fiber) => {
+      this.conductor = fiber
+      if (this.empty !== undefined) fiber.unsafeInterruptAsFork(FiberId.none)
+    })
   }
 
   /** The program that a test made up is wrong: nothing else is to come of this job. */
@@ -121,6 +138,7 @@ export class VirtualJob implements EngineJob {
     this.empty = Exit.void
     for (const stage of this.stages) stage.closeOutputs()
     this.observer?.emptied(this.empty)
+    this.conductor?.unsafeInterruptAsFork(FiberId.none)
   }
 
   private endAll(status: ExitStatus.ExitStatus): void {
@@ -129,6 +147,15 @@ export class VirtualJob implements EngineJob {
 
   private deliver(signal: Signal.Signal, stages: ReadonlyArray<VirtualStage>): Effect.Effect<void> {
     return Effect.forEach(stages, (stage) => stage.deliver(signal), { discard: true })
+  }
+
+  /** To whatever is there. */
+  private send(signal: Signal.Signal): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.intercept?.(signal) === true) return Effect.void
+      this.endLiving(signal)
+      return this.deliver(signal, this.stages)
+    })
   }
 
   private endLiving(signal: Signal.Signal): void {
@@ -142,20 +169,13 @@ export class VirtualJob implements EngineJob {
       const stages = to === "leader" ? this.stages.slice(0, 1) : this.stages
       const isThere = stages.some(({ status }) => status === undefined) || (to === "group" && this.living.length > 0)
       if (!isThere) return new SignalFailure({ reason: "Gone" })
-      if (to === "group") this.endLiving(signal)
-      return this.deliver(signal, stages)
+      if (to === "group") return this.send(signal)
+      return this.intercept?.(signal) === true ? Effect.void : this.deliver(signal, stages)
     })
 
-  readonly terminate: EngineJob["terminate"] = (signal) =>
-    Effect.suspend(() => {
-      this.endLiving(signal)
-      return this.deliver(signal, this.stages)
-    })
+  readonly terminate: EngineJob["terminate"] = (signal) => this.send(signal)
 
-  readonly kill: EngineJob["kill"] = Effect.suspend(() => {
-    this.endLiving("SIGKILL")
-    return this.deliver("SIGKILL", this.stages)
-  })
+  readonly kill: EngineJob["kill"] = Effect.suspend(() => this.send("SIGKILL"))
 
   readonly descendants: EngineJob["descendants"] = Effect.sync(() => this.living)
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { InputPipe, OutputPipe } from "effect-process/Engine"
+import { Changes } from "./changes.ts"
 
 /** As much as a pipe of Linux holds: a writer then waits, so that output which nobody reads stops a program here as well. */
 const capacity = 64 * 1024
@@ -20,7 +21,7 @@ export class VirtualPipe {
   private ended = false
   private abandoned = false
   private listener: (() => void) | undefined
-  private readonly waiting = new Set<() => void>()
+  private readonly changes = new Changes()
 
   constructor(options: { readonly room?: number; readonly endsByItself?: boolean } = {}) {
     this.room = options.room ?? capacity
@@ -37,26 +38,11 @@ export class VirtualPipe {
 
   private changed(): void {
     this.listener?.()
-    for (const wake of [...this.waiting]) wake()
+    this.changes.notify()
   }
 
-  /** Completes with what `poll` gives once that is not undefined. */
   until<A>(poll: () => A | undefined): Effect.Effect<A> {
-    return Effect.suspend(() => {
-      const found = poll()
-      if (found !== undefined) return Effect.succeed(found)
-      return Effect.async<A>((resume) => {
-        const wake = () => {
-          // Not among the waiting meanwhile: what it polls may wake others.
-          this.waiting.delete(wake)
-          const found = poll()
-          if (found === undefined) this.waiting.add(wake)
-          else resume(Effect.succeed(found))
-        }
-        this.waiting.add(wake)
-        return Effect.sync(() => this.waiting.delete(wake))
-      })
-    })
+    return this.changes.until(poll)
   }
 
   /** False when nobody reads any more; waits while the pipe is full. */
