@@ -8,9 +8,9 @@ const directory = new URL("../examples/dist/", import.meta.url)
 const names = readdirSync(directory).filter((name) => name.endsWith(".js") && name !== "demo.js").sort()
 
 /** Resolves with what was wrong, or undefined, and with what the example printed. */
-const run = (name) =>
+const run = (args) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL(name, directory))], {
+    const child = spawn(process.execPath, args, {
       stdio: ["ignore", "pipe", "pipe"],
       timeout: limit,
       // No example survives it, and their jobs end with them.
@@ -37,10 +37,24 @@ const run = (name) =>
     })
   })
 
+/** The programs, one by one, and then the test suites of examples/testing. */
+const examples = [
+  ...names.map((name) => ({ name, args: [fileURLToPath(new URL(name, directory))] })),
+  {
+    name: "testing/*.test.ts",
+    args: [
+      fileURLToPath(new URL("../examples/node_modules/vitest/vitest.mjs", import.meta.url)),
+      "run",
+      "--root",
+      fileURLToPath(new URL("../examples/testing", import.meta.url))
+    ]
+  }
+]
+
 if (names.length === 0) throw new Error("examples/dist is empty; run tsc -b first")
-for (const name of names) {
+for (const { args, name } of examples) {
   const started = Date.now()
-  const { output, problem } = await run(name)
+  const { output, problem } = await run(args)
   const seconds = `${((Date.now() - started) / 1000).toFixed(1)} s`
   console.log(`${problem === undefined ? "ok  " : "FAIL"}  ${name.padEnd(24)} ${seconds}  ${problem ?? ""}`.trimEnd())
   if (problem !== undefined) {

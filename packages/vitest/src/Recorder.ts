@@ -101,14 +101,9 @@ const isNothing = (error: unknown): boolean => error instanceof Error && "code" 
 const read = (cassette: string): Effect.Effect<string | undefined, CassetteError> =>
   Effect.try({
     try: () => fs.readFileSync(cassette, "utf8"),
-    catch: (error) => error
-  }).pipe(
-    Effect.catchAll((error) =>
-      isNothing(error)
-        ? Effect.succeed(undefined)
-        : new CassetteError({ cassette, reason: "Unusable", detail: String(error) })
-    )
-  )
+    catch: (error) =>
+      new CassetteError({ cassette, reason: isNothing(error) ? "Missing" : "Unusable", detail: String(error) })
+  }).pipe(Effect.catchIf(({ reason }) => reason === "Missing", () => Effect.succeed(undefined)))
 
 const write = (cassette: string, text: string): Effect.Effect<void, CassetteError> =>
   Effect.try({

@@ -131,9 +131,27 @@ export const bytesOfContent = (content: Content): Uint8Array => {
   return Either.getOrElse(Encoding.decodeBase64(content.base64), () => new Uint8Array(0))
 }
 
+/** What a line of a cassette has room for. */
+const width = 110
+
+/** JSON with one event or one argument list in a line, where there is room, and the lines of an output each in its own. */
+const layOut = (value: unknown, indent: string): string => {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  const isText = Array.isArray(value) && value.some((line) => typeof line === "string" && line.endsWith("\n"))
+  const spaced = JSON.stringify(value, null, 1).replace(/\n\s*/g, " ")
+  const flat = Array.isArray(value) ? spaced.replace(/^\[ | \]$/g, (bracket) => bracket.trim()) : spaced
+  const isDeep = Object.values(value).some((inner) => typeof inner === "object" && inner !== null)
+  if (!isText && !isDeep && indent.length + flat.length <= width) return flat
+  const inner = `${indent}  `
+  const parts = Array.isArray(value)
+    ? value.map((item) => layOut(item, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${layOut(item, inner)}`)
+  const [open, close] = Array.isArray(value) ? "[]" : "{}"
+  return parts.length === 0 ? `${open}${close}` : `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`
+}
+
 /** @internal */
-export const print = (interactions: ReadonlyArray<Interaction>): string =>
-  `${JSON.stringify({ version, interactions }, null, 2)}\n`
+export const print = (interactions: ReadonlyArray<Interaction>): string => `${layOut({ version, interactions }, "")}\n`
 
 /**
  * What a cassette says, or what is wrong with it.

@@ -100,20 +100,22 @@ export class VirtualJob implements EngineJob {
   /** Processes that a stage leaves behind. They hold its outputs open until a signal ends them. */
   leave(stage: VirtualStage, commandLines: ReadonlyArray<string>): void {
     const next = this.pid + this.stages.length + this.living.length
-    this.living = [
-      ...this.living,
-      ...commandLines.map((commandLine, i) => ({
-        pid: next + i,
-        ppid: stage.pid,
-        pgid: this.pid,
-        sid: this.pid,
-        state: "S",
-        rss: 0,
-        cpuTime: Duration.zero,
-        startTime: this.clock.unsafeCurrentTimeMillis(),
-        commandLine
-      }))
-    ]
+    const started = commandLines.map((commandLine, i) => ({
+      pid: next + i,
+      ppid: stage.pid,
+      pgid: this.pid,
+      sid: this.pid,
+      state: "S" as const,
+      name: commandLine.split(" ")[0] ?? "",
+      uid: 0,
+      user: "root",
+      threads: 1,
+      rss: 0,
+      cpuTime: Duration.zero,
+      startTime: this.clock.unsafeCurrentTimeMillis(),
+      commandLine
+    }))
+    this.living = [...this.living, ...started]
     stage.isHeld = commandLines.length > 0
   }
 
