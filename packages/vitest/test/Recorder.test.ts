@@ -61,13 +61,11 @@ describe("a replay does what the program did", () => {
       const { events, recorded, replayed } = yield* twice(program)
       assert.deepStrictEqual(replayed, recorded)
       assert.deepStrictEqual(recorded.failed, "sh -c 'echo no luck >&2; exit 3': exit code 3: no luck")
-      assert.deepStrictEqual(events[1], {
-        stages: [{ file: "sh", args: ["-c", "echo no luck >&2; exit 3"] }],
-        events: [{ stderr: "no luck\n" }, { exit: 3 }]
-      })
-      assert.deepStrictEqual(events[2].events, [{ killedBy: "SIGUSR1" }])
+      assert.deepStrictEqual(events[1].stages, [{ file: "sh", args: ["-c", "echo no luck >&2; exit 3"] }])
+      assert.deepStrictEqual(events[1].events.map(withoutTime), [{ stderr: "no luck\n" }, { exit: 3 }])
+      assert.deepStrictEqual(events[2].events.map(withoutTime), [{ killedBy: "SIGUSR1" }])
       assert.strictEqual(events[3].spawnError.reason, "NotFound")
-      assert.deepStrictEqual(events[4].events, [{ stdout: ["a\n", "b\n"] }, { exit: 0 }])
+      assert.deepStrictEqual(events[4].events.map(withoutTime), [{ stdout: ["a\n", "b\n"] }, { exit: 0 }])
     }))
 
   it.scopedLive("pipelines, with the failure of the right stage", () =>
@@ -118,33 +116,43 @@ describe("a replay does what the program did", () => {
 
   it.scopedLive("a job that was ended: the replay waits for the signal, too", () =>
     Effect.gen(function*() {
-      const timed = sh("echo begun; trap 'echo ending; exit 9' TERM; sleep 100 & wait").pipe(
-        Command.timeout("300 millis"),
-        Command.gracePeriod("2 seconds")
+      const stubborn = sh("trap 'echo ending; exit 9' TERM; echo begun; sleep 100 & wait").pipe(
+        Command.gracePeriod("20 seconds")
       )
       const program = Effect.gen(function*() {
-        const error = yield* Effect.flip(Command.run(timed))
-        assert(error._tag === "TimedOut")
         const first = yield* Stream.runHead(Command.streamLines(Command.make("yes")))
-        const process = yield* Effect.scoped(Effect.gen(function*() {
+        const caught = yield* Effect.scoped(Effect.gen(function*() {
+          const job = yield* Command.start(stubborn)
+          const lines = yield* Stream.toPull(Stream.splitLines(Stream.decodeText(job.stdout)))
+          const begun = [...yield* lines]
+          const status = yield* job.terminate()
+          return [begun, status, [...yield* lines]]
+        }))
+        const killed = yield* Effect.scoped(Effect.gen(function*() {
           const sleep = yield* Command.start(Command.make("sleep", "100"))
           return yield* sleep.terminate({ signal: "SIGINT" })
         }))
-        return [error.stdoutTail, error.exit, first, process]
+        const timed = yield* Effect.flip(Command.run(Command.make("sleep", "100").pipe(Command.timeout("300 millis"))))
+        assert(timed._tag === "TimedOut")
+        return [first, ...caught, killed, timed.exit]
       })
       const { events, recorded, replayed } = yield* twice(program)
       assert.deepStrictEqual(replayed, recorded)
-      assert.deepStrictEqual(recorded.slice(0, 2), ["begun\nending\n", ExitStatus.exited(9)])
-      assert.deepStrictEqual(events[0].events.map(withoutTime), [
+      assert.deepStrictEqual(recorded.slice(1), [
+        ["begun"],
+        ExitStatus.exited(9),
+        ["ending"],
+        ExitStatus.killed("SIGINT"),
+        ExitStatus.killed("SIGTERM")
+      ])
+      assert.deepStrictEqual(events[1].events.map(withoutTime), [
         { stdout: "begun\n" },
         { sent: "SIGTERM" },
         { stdout: "ending\n" },
         { exit: 9 }
       ])
-      assert.deepStrictEqual(events[2].events.map(withoutTime), [
-        { sent: "SIGINT" },
-        { killedBy: "SIGINT" }
-      ])
+      assert.deepStrictEqual(events[2].events.map(withoutTime), [{ sent: "SIGINT" }, { killedBy: "SIGINT" }])
+      assert.deepStrictEqual(events[3].events.map(withoutTime), [{ sent: "SIGTERM" }, { killedBy: "SIGTERM" }])
     }))
 
   it.scopedLive("what was left in the background is leaked again", () =>
@@ -219,11 +227,29 @@ describe("what is written", () => {
       assert.strictEqual(yield* list("/another/place"), "/another/place\nsh\n")
     }))
 
-  it.scopedLive("a cassette is the same when it is recorded again", () =>
+  it.scoped("times in tenths of a second, and what comes within one as one piece of each stream", () =>
     Effect.gen(function*() {
-      const program = Command.run(sh("echo a; sleep 0.001; echo b >&2; echo c"))
-      const [one, other] = [yield* twice(program), yield* twice(program)]
-      assert.strictEqual(one.text, other.text)
+      const cassette = yield* cassetteIn
+      const scripted = ScriptedSpawner.layer([
+        ScriptedSpawner.on("build").pipe(ScriptedSpawner.answers({
+          stdout: [{ after: 20, data: "a\n" }, { after: 50, data: "b\n" }, { after: 730, data: "c\n" }],
+          stderr: [{ after: 5, data: "warning\n" }],
+          takes: "3 seconds",
+          exit: 3
+        }))
+      ])
+      const build = Command.run(Command.make("build").pipe(Command.acceptExitCodes(3)))
+      const fiber = yield* Effect.fork(
+        Effect.provide(build, Recorder.layerWith(scripted, { cassette, mode: "record" }))
+      )
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(JSON.parse(fs.readFileSync(cassette, "utf8")).interactions[0].events, [
+        { stdout: ["a\n", "b\n"] },
+        { stderr: "warning\n" },
+        { after: 800, stdout: "c\n" },
+        { after: 2200, exit: 3 }
+      ])
     }))
 
   it.scopedLive("nothing where the program fails", () =>

@@ -34,11 +34,33 @@ export interface RecordingOptions {
 const grain = 100
 
 type Happening =
-  | { readonly kind: "data"; readonly at: number; readonly stage: number; readonly fd: number; bytes: Uint8Array }
-  | { readonly kind: "input"; readonly at: number; readonly stage: number; bytes: Uint8Array; refused: boolean }
+  | {
+    readonly kind: "data"
+    readonly at: number
+    readonly stage: number
+    readonly fd: number
+    readonly bytes: Uint8Array
+  }
+  | {
+    readonly kind: "input"
+    readonly at: number
+    readonly stage: number
+    readonly bytes: Uint8Array
+    refused: boolean
+  }
   | { readonly kind: "inputEnd"; readonly at: number; readonly stage: number }
   | { readonly kind: "sent"; readonly at: number; readonly signal: Signal.Signal }
   | { readonly kind: "closed"; readonly at: number; readonly stage: number; readonly fd: number }
+
+/** What is one event in the cassette, in the pieces in which it came. */
+interface Joined {
+  readonly one: Happening
+  readonly parts: Array<Uint8Array>
+}
+
+const fdOf = (one: Happening): number => "fd" in one ? one.fd : 0
+
+const stageOf = (one: Happening): number => "stage" in one ? one.stage : 0
 
 interface End {
   readonly stage: number
@@ -199,7 +221,9 @@ class Recording {
     for (const one of all) {
       if (one.kind !== "data" && one.kind !== "input") continue
       const key = `${one.kind} ${one.stage} ${one.kind === "data" ? one.fd : 0}`
-      streams.set(key, [...streams.get(key) ?? [], one])
+      const pieces = streams.get(key)
+      if (pieces === undefined) streams.set(key, [one])
+      else pieces.push(one)
     }
     const bytes = new Map<Happening, Uint8Array>()
     for (const pieces of streams.values()) {
@@ -219,32 +243,30 @@ class Recording {
   }
 
   private joined(): ReadonlyArray<Happening> {
-    const joined: Array<Happening> = []
-    let burst: Array<Extract<Happening, { readonly kind: "data" }>> = []
+    const joined: Array<Joined> = []
+    let burst: Array<Joined> = []
     const flush = () => {
-      joined.push(...burst.sort((a, b) => a.fd - b.fd))
+      joined.push(...burst.sort((a, b) => fdOf(a.one) - fdOf(b.one)))
       burst = []
     }
     for (const one of this.cleaned()) {
       if ("bytes" in one && one.bytes.byteLength === 0) continue
-      const last = joined.at(-1)
-      const [first] = burst
+      const parts = "bytes" in one ? [one.bytes] : []
       if (one.kind === "data") {
-        if (first !== undefined && (one.stage !== first.stage || one.at - first.at >= grain)) flush()
-        const same = burst.find(({ fd }) => fd === one.fd)
-        if (same === undefined) burst.push({ ...one })
-        else same.bytes = concat([same.bytes, one.bytes])
+        const first = burst[0]?.one
+        if (first !== undefined && (stageOf(first) !== one.stage || one.at - first.at >= grain)) flush()
+        const same = burst.find((group) => fdOf(group.one) === one.fd)
+        if (same === undefined) burst.push({ one, parts })
+        else same.parts.push(one.bytes)
         continue
       }
       flush()
-      if (one.kind === "input" && last?.kind === "input" && last.stage === one.stage && first === undefined) {
-        last.bytes = concat([last.bytes, one.bytes])
-      } else {
-        joined.push({ ...one })
-      }
+      const last = joined.at(-1)
+      if (one.kind === "input" && last?.one.kind === "input" && last.one.stage === one.stage) last.parts.push(one.bytes)
+      else joined.push({ one, parts })
     }
     flush()
-    return joined
+    return joined.map(({ one, parts }) => "bytes" in one ? { ...one, bytes: concat(parts) } : one)
   }
 
   private events(exits: ReadonlyArray<StageExit>): ReadonlyArray<RecordedEvent> {
