@@ -15,7 +15,10 @@ const { answers, answersWith, anyCommand, on, rest, runs } = ScriptedSpawner
 
 const sh = (script: string) => Command.make("sh", "-c", script)
 
-/** Ends a command once it has said that it has begun. */
+/**
+ * Ends a command once it has said that it has begun. One that catches the signal has only children that end soon: between its fork and its
+ * exec a child has the handler of its shell and swallows a signal.
+ */
 const ended = (command: Command.Command) =>
   Effect.scoped(Effect.gen(function*() {
     const job = yield* Command.start(command)
@@ -129,7 +132,11 @@ const cases: ReadonlyArray<readonly [name: string, run: Run, script: ReadonlyArr
   ],
   [
     "a program that exits at the signal",
-    ended(sh("trap 'echo bye; exit 5' TERM; echo begun; sleep 100 & wait").pipe(Command.gracePeriod("20 seconds"))),
+    ended(
+      sh("trap 'echo bye; exit 5' TERM; echo begun; while :; do sleep 0.1; done").pipe(
+        Command.gracePeriod("20 seconds")
+      )
+    ),
     [
       on("sh", rest).pipe(
         answers({ stdout: "begun\n", hangs: true, signals: { SIGTERM: { stdout: "bye\n", exit: 5 } } })

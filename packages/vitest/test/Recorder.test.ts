@@ -116,7 +116,7 @@ describe("a replay does what the program did", () => {
 
   it.scopedLive("a job that was ended: the replay waits for the signal, too", () =>
     Effect.gen(function*() {
-      const stubborn = sh("trap 'echo ending; exit 9' TERM; echo begun; sleep 100 & wait").pipe(
+      const stubborn = sh("trap 'echo ending; exit 9' TERM; echo begun; while :; do sleep 0.1; done").pipe(
         Command.gracePeriod("20 seconds")
       )
       const program = Effect.gen(function*() {
