@@ -131,13 +131,15 @@ export type Redirect =
   | { readonly fd: number; readonly to: "descriptor"; readonly of: number }
 
 /**
- * A pipe of the job: the owner holds one end, or none when it joins two stages.
+ * A pipe of the job: the owner holds one end, or none when it joins two stages. `fed` says that the owner writes it from a
+ * Stream of the command and closes it at the end of that; what else it writes is up to whoever has the handle.
  *
  * @since 0.1.0
  * @category models
  */
 export interface PipeRequest {
   readonly owner: "reads" | "writes" | "none"
+  readonly fed?: boolean
 }
 
 /**
@@ -190,7 +192,8 @@ export interface StageRequest {
 
 /**
  * One job to start: the stages of a pipeline, all in one process group. `killSignal` and `gracePeriod` are what the engine needs when the owner dies, `timeout` when it
- * enforces deadlines by itself.
+ * enforces deadlines by itself. `secrets` are the texts that were given as redacted: whatever an engine shows, logs or
+ * writes of a job must not hold them.
  *
  * @since 0.1.0
  * @category models
@@ -201,6 +204,7 @@ export interface SpawnRequest {
   readonly killSignal: Signal
   readonly gracePeriod: Duration.Duration
   readonly timeout: Duration.Duration | undefined
+  readonly secrets: ReadonlyArray<string>
 }
 
 /**

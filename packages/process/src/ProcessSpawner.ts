@@ -7,12 +7,13 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Command } from "./Command.ts"
 import type { SpawnError, SpawnServerLost } from "./CommandError.ts"
 import type { Engine, Guarantees } from "./Engine.ts"
 import { dryRun } from "./internal/dryRun.ts"
-import { register, spawn } from "./internal/spawn.ts"
+import * as internal from "./internal/spawn.ts"
 import type { Process } from "./Process.ts"
 
 /**
@@ -63,9 +64,35 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
  * @category constructors
  */
 export const fromEngine = (engine: Engine): Context.Tag.Service<ProcessSpawner> =>
-  register({
-    spawn: (command) => spawn(engine, command),
+  internal.register({
+    spawn: (command) => internal.spawn(engine, command),
     connect: engine.connect,
     clock: engine.clock,
     guarantees: engine.guarantees
   }, engine)
+
+/**
+ * The engine below a spawner that `fromEngine` made. What stands between the two, such as a recorder, wraps the engine and
+ * puts the policy on it again. None for a spawner that was made in another way.
+ *
+ * @example
+ * import { Effect, Layer } from "effect"
+ * import { Engine, ProcessSpawner } from "effect-process"
+ * import { engineOf, fromEngine } from "effect-process/ProcessSpawner"
+ *
+ * // Prints the programs that are spawned.
+ * const tracing = (engine: Engine.Engine): Engine.Engine => ({
+ *   ...engine,
+ *   spawn: (request) => Effect.zipRight(Effect.log(request.stages.map(({ file }) => file)), engine.spawn(request))
+ * })
+ *
+ * const layer = Layer.effect(
+ *   ProcessSpawner,
+ *   Effect.flatMap(ProcessSpawner, (spawner) => Effect.map(engineOf(spawner), (engine) => fromEngine(tracing(engine))))
+ * )
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const engineOf = (spawner: Context.Tag.Service<ProcessSpawner>): Option.Option<Engine> =>
+  Option.fromNullable(internal.engineOf(spawner))

@@ -69,7 +69,7 @@ describe("what reaches the engine", () => {
         { fd: 1, to: "pipe", pipe: 1, end: "write" },
         { fd: 2, to: "null" }
       ])
-      assert.deepStrictEqual(pipes, [{ owner: "writes" }, { owner: "reads" }])
+      assert.deepStrictEqual(pipes, [{ owner: "writes", fed: true }, { owner: "reads" }])
     }))
 })
 

@@ -160,6 +160,10 @@ class Wiring {
     return this.pipes.push({ owner }) - 1
   }
 
+  private fedPipe(): number {
+    return this.pipes.push({ owner: "writes", fed: true }) - 1
+  }
+
   private read(fd: number, pipe: number): Redirect {
     return { fd, to: "pipe", pipe, end: "read" }
   }
@@ -169,7 +173,7 @@ class Wiring {
   }
 
   private feed(name: string, fd: number, stream: AnyStream): Redirect {
-    const pipe = this.pipe("writes")
+    const pipe = this.fedPipe()
     this.feeds.push({ pipe, name, stream })
     return this.read(fd, pipe)
   }

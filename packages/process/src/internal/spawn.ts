@@ -31,6 +31,9 @@ export const register = (spawner: Spawner, engine: Engine): Spawner => {
 }
 
 /** @internal */
+export const engineOf = (spawner: Spawner): Engine | undefined => engines.get(spawner)
+
+/** @internal */
 export const spawn = <E, R>(
   engine: Engine,
   command: Command<E, R>
@@ -99,14 +102,17 @@ const acquire = <E, R>(
     const { gracePeriod, killSignal, timeout } = settingsOf(spec)
     const started = engine.clock.unsafeCurrentTimeMillis()
     const { pipes, stages } = plan
-    return Effect.matchEffect(engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout }), {
-      onFailure: (failure) => notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
-      onSuccess: (running) => {
-        observed.started(running)
-        const job = new Job<E>(engine, running, spec, plan, started, runtime, observed)
-        return Effect.as(observed.within(job.begin<R>()), job)
+    return Effect.matchEffect(
+      engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout, secrets: secretsOf(spec) }),
+      {
+        onFailure: (failure) => notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
+        onSuccess: (running) => {
+          observed.started(running)
+          const job = new Job<E>(engine, running, spec, plan, started, runtime, observed)
+          return Effect.as(observed.within(job.begin<R>()), job)
+        }
       }
-    })
+    )
   })
 
 const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure, spec: Spec): SpawnError =>
