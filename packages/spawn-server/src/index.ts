@@ -14,6 +14,7 @@ export type {
   Redirect,
   SpawnRequest,
   StageRequest,
-  Stdio
+  Stdio,
+  TerminalRequest
 } from "./Request.ts"
 export { SpawnServer } from "./SpawnServer.ts"

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "relay.h"
 #include "report.h"
 #include "stage.h"
 
@@ -79,8 +80,10 @@ wait_stage(uint8_t index)
 	 */
 	s->held = s->code == CLD_KILLED && s->status == SIGPIPE && index + 1 < job.plan->nstages && !reads_on(s + 1);
 	job.ended++;
-	if (job.ended == job.plan->nstages)
+	if (job.ended == job.plan->nstages) {
 		foreground_ended();
+		relay_stages_ended();
+	}
 	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
 	if (index > 0)
 		(void)wait_one(s->pid, &info, WEXITED | WNOHANG, NULL);
@@ -144,6 +147,7 @@ finish(void)
 	siginfo_t info;
 	pid_t leader = job.stages[0].pid;
 
+	relay_end();
 	/* In this order: if we are killed here, the server must not take a reused number for the group's. */
 	job.slot->leader = 0;
 	if (leader > 0)
@@ -306,6 +310,14 @@ on_command(uint16_t kind, struct reader *body)
 	case F_RESUME:
 		foreground_resume();
 		return;
+	case F_RESIZE: {
+		uint16_t columns;
+
+		token = rd_u32(body);
+		columns = rd_u16(body);
+		say_result(token, relay_resize(columns, rd_u16(body)));
+		return;
+	}
 	case F_EXTEND:
 		token = rd_u32(body);
 		say_result(token, extend_deadline(rd_u64(body)));
@@ -430,15 +442,16 @@ static _Noreturn void
 loop(void)
 {
 	for (;;) {
-		struct pollfd p[4] = {
+		struct pollfd p[4 + RELAY_FDS] = {
 			{ job.status, POLLIN, 0 },
 			{ job.reap_at != 0 ? -1 : job.signals, POLLIN, 0 },
 			{ job.socket, (short)(job.out.len > 0 ? POLLIN | POLLOUT : POLLIN), 0 },
 			{ job.phase == RUNNING ? job.deadline : -1, POLLIN, 0 },
 		};
+		nfds_t relayed = relay_wants(p + 4);
 		int timeout = next_timeout();
 
-		if (poll(p, 4, timeout) < 0 && errno != EINTR)
+		if (poll(p, 4 + relayed, timeout) < 0 && errno != EINTR)
 			_exit(1);
 		/* The outcome of the start before the exits, so that STARTED precedes them. */
 		if (p[0].revents != 0)
@@ -447,6 +460,8 @@ loop(void)
 			on_signals();
 		if (p[2].revents != 0 && job.socket >= 0)
 			on_socket();
+		if (relayed > 0)
+			relay_run(p + 4);
 		if (p[3].revents != 0 && job.phase == RUNNING) {
 			/* The owner hears of it only when it has the job: this is the answer to a spawn that hangs. */
 			if (!job.begun && !job.failed)
@@ -467,7 +482,7 @@ start_stages(struct supervisor_setup *setup)
 	static struct start start;
 	int status[2];
 
-	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1,
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1, -1,
 		(int)setup->plan->max_fd + 1, getpid() };
 	if (keep_own(setup, start.base) < 0) {
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
@@ -476,6 +491,13 @@ start_stages(struct supervisor_setup *setup)
 	/* Only now, as it may have been moved. */
 	start.null_fd = setup->null_fd;
 	job.socket = setup->socket;
+	if ((setup->plan->flags & JOB_TERMINAL) != 0) {
+		start.tty = start.terminal = relay_open(setup, start.base);
+		if (start.terminal < 0) {
+			say_failed(0, STEP_OPEN, errno, false, "/dev/ptmx", strlen("/dev/ptmx"));
+			return;
+		}
+	}
 	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
 		say_failed(0, STEP_FORK, errno, false, "", 0);
 		return;
@@ -532,7 +554,7 @@ supervisor_main(struct supervisor_setup *setup)
 	job.began = boot_ms() * (uint64_t)sysconf(_SC_CLK_TCK) / 1000u;
 	job.owner = setup->owner;
 	/* Not in the server's group, and the one to whom orphans of the job come. */
-	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+	if (((job.plan->flags & JOB_TERMINAL) == 0 && setpgid(0, 0) < 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		_exit(1);
 	(void)prctl(PR_SET_NAME, "ep-supervisor");
 	start_stages(setup);
