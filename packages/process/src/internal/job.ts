@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import { type Ended, ProcessGone, type SpawnServerLost, TimedOut, Unkillable } from "../CommandError.ts"
+import { type Ended, ProcessGone, type SpawnServerLost, TerminalError, TimedOut, Unkillable } from "../CommandError.ts"
 import type { StageResult } from "../CommandResult.ts"
 import type { Engine, EngineJob, StageExit } from "../Engine.ts"
 import type { ExitStatus } from "../ExitStatus.ts"
@@ -22,7 +22,7 @@ import { fork, raceFirst } from "./fork.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
 import type { Plan } from "./plan.ts"
-import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
+import { secretsOf, settingsOf, show, sizeProblem, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
 import { scrub } from "./text.ts"
@@ -143,7 +143,12 @@ export class Job<E> {
   }
 
   private get failedStage(): number | undefined {
-    return failedStage(this.spec.stages, this.stageExits, (stage) => this.stdio.wasAbandoned(stage))
+    return failedStage(
+      this.spec.stages,
+      this.stageExits,
+      (stage) => this.stdio.wasAbandoned(stage),
+      this.spec.settings.terminal !== undefined
+    )
   }
 
   /** Of the last stage that failed, else of the last stage. */
@@ -372,6 +377,26 @@ export class Job<E> {
           ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })
           : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
       })
+    })
+  }
+
+  resize(columns: number, rows: number): Effect.Effect<void, TerminalError | ProcessGone | SpawnServerLost> {
+    return Effect.suspend((): Effect.Effect<void, TerminalError | ProcessGone | SpawnServerLost> => {
+      const { resize } = this.running
+      const command = this.name
+      if (this.spec.settings.terminal === undefined || resize === undefined) {
+        return Effect.fail(
+          new TerminalError({ command, reason: "NoTerminal", detail: "give it one with Command.terminal" })
+        )
+      }
+      const problem = sizeProblem({ columns, rows })
+      if (problem !== undefined) {
+        return Effect.fail(new TerminalError({ command, reason: "InvalidSize", detail: problem }))
+      }
+      return Effect.mapError(resize(columns, rows), (failure) =>
+        failure._tag === "SpawnServerLost"
+          ? failure
+          : new ProcessGone({ command, pids: [this.running.pid], state: "its terminal has ended" }))
     })
   }
 

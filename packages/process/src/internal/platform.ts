@@ -75,13 +75,14 @@ const lostOfStage = (stage: spec.Stage, index: number, last: number): ReadonlyAr
 }
 
 const lostOfJob = ({ settings }: spec.Spec): ReadonlyArray<Setting> => {
-  const { gracePeriod, killSignal, label, maxOutput } = settings
+  const { gracePeriod, killSignal, label, maxOutput, terminal } = settings
   const said: ReadonlyArray<readonly [Setting, boolean]> = [
     ["killSignal", killSignal !== undefined],
     ["gracePeriod", gracePeriod !== undefined],
     ["timeout", spec.settingsOf({ settings } as spec.Spec).timeout !== undefined],
     ["maxOutput", maxOutput !== undefined && maxOutput !== Infinity],
-    ["label", label !== undefined]
+    ["label", label !== undefined],
+    ["terminal", terminal !== undefined]
   ]
   return said.flatMap(([setting, isLost]) => isLost ? [setting] : [])
 }

@@ -67,8 +67,9 @@ const acquire = <E, R>(
     const plan = planned.right
     const { gracePeriod, killSignal, timeout } = settingsOf(spec)
     const started = engine.clock.unsafeCurrentTimeMillis()
-    const { pipes, stages } = plan
-    return Effect.matchEffect(engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout }), {
+    const { pipes, stages, terminal } = plan
+    const request = { stages, pipes, killSignal, gracePeriod, timeout, ...(terminal === undefined ? {} : { terminal }) }
+    return Effect.matchEffect(engine.spawn(request), {
       onFailure: (failure) => Effect.fail(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
       onSuccess: (running) => {
         const job = new Job<E>(engine, running, spec, plan, started, runtime)
