@@ -10,7 +10,7 @@ import * as FakeEngine from "./support/fakeEngine.ts"
 
 const a = Command.make("a")
 const b = Command.make("b")
-const on = (fd: number) => ({ fd, to: "terminal" })
+const on = (fd: number) => ({ fd, to: "terminal" }) as const
 
 const requestOf = <E>(command: Command.Command<E>) =>
   Effect.scoped(Effect.gen(function*() {
@@ -23,7 +23,7 @@ describe("what reaches the engine", () => {
   it.effect("stdin, stdout and stderr on a terminal of 80 x 24, with a pipe each way", () =>
     Effect.gen(function*() {
       const { pipes, stages, terminal } = yield* requestOf(a.pipe(Command.terminal()))
-      assert.deepStrictEqual(stages[0].redirects as unknown, [on(0), on(1), on(2)])
+      assert.deepStrictEqual(stages[0].redirects, [on(0), on(1), on(2)])
       assert.deepStrictEqual(pipes, [{ owner: "writes" }, { owner: "reads" }])
       assert.deepStrictEqual(terminal, { columns: 80, rows: 24, input: 0, output: 1 })
       const plain = yield* requestOf(a)
@@ -46,7 +46,7 @@ describe("what reaches the engine", () => {
           Command.stderr(Sink.drain)
         )
       )
-      assert.deepStrictEqual(stages[0].redirects as unknown, [
+      assert.deepStrictEqual(stages[0].redirects, [
         { fd: 0, to: "null" },
         { fd: 1, to: "file", path: "out", mode: "write" },
         { fd: 2, to: "pipe", pipe: 0, end: "write" }
@@ -60,7 +60,7 @@ describe("what reaches the engine", () => {
       const { pipes, stages, terminal } = yield* requestOf(
         a.pipe(Command.terminal(), Command.pipeTo(Command.terminal(b, { columns: 10, rows: 10 })))
       )
-      assert.deepStrictEqual(stages.map(({ redirects }) => redirects) as unknown, [
+      assert.deepStrictEqual(stages.map(({ redirects }) => redirects), [
         [on(0), { fd: 1, to: "pipe", pipe: 1, end: "write" }, on(2)],
         [{ fd: 0, to: "pipe", pipe: 1, end: "read" }, on(1), on(2)]
       ])
@@ -104,7 +104,7 @@ describe("its ends", () => {
       })
       const { stderrText, stdoutText } = yield* engine.provide(Command.run(Command.terminal(a)))
       assert.deepStrictEqual([stdoutText, stderrText], ["text", ""])
-      assert.deepStrictEqual(engine.job.request.stages[0].redirects[0] as unknown, on(0))
+      assert.deepStrictEqual(engine.job.request.stages[0].redirects[0], on(0))
       assert.include(engine.log, "0 keyboard close")
     }))
 
