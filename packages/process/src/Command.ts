@@ -30,6 +30,7 @@ import * as internal from "./internal/command.ts"
 import * as platform from "./internal/platform.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
+import { scrub } from "./internal/text.ts"
 import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
 import type { Signal } from "./Signal.ts"
 import type * as Stdio from "./Stdio.ts"
@@ -275,6 +276,28 @@ export const toPlatform = <E extends PlatformError = never>(
     platform.to(internal.specOf(self)),
     (settings) => new SettingsLost({ command: internal.name(self), settings })
   )
+
+/**
+ * The text without the redacted arguments and variables of the command, for whoever shows what it printed.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Redacted } from "effect"
+ *
+ * const login = Command.make("login").pipe(Command.env({ TOKEN: Redacted.make("s3cret") }))
+ *
+ * Command.hideRedacted(login, "token s3cret refused") // => "token <redacted> refused"
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const hideRedacted: {
+  (text: string): <E, R>(self: Command<E, R>) => string
+  <E, R>(self: Command<E, R>, text: string): string
+} = dual(
+  2,
+  <E, R>(self: Command<E, R>, text: string): string => scrub(text, spec.secretsOf(internal.specOf(self)))
+)
 
 /** Makes a combinator of one argument dual. */
 const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {
