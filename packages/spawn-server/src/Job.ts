@@ -246,7 +246,7 @@ export class Job {
       .then(() => undefined)
   }
 
-  /** Changes the size of the job's terminal, which is told its foreground group by SIGWINCH. Rejects with `ENOTTY` without one. */
+  /** Changes the size of the job's terminal; its foreground group is sent SIGWINCH. Rejects with `ENOTTY` without one. */
   async resize(columns: number, rows: number): Promise<void> {
     const size = [whole("columns", columns, 1, 65535), whole("rows", rows, 1, 65535)] as const
     await this.#server.request("resize", this, (w, token) => w.u32(token).u16(size[0]).u16(size[1]))

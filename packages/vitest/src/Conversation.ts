@@ -114,7 +114,8 @@ export interface Options {
  *
  * - `reason`: the time was up, or the output ended first
  * - `pattern`: as it is written
- * - `received`: since the last match, with redacted values hidden
+ * - `received`: the last 8 KiB since the last match, with redacted values hidden
+ * - `screen`: what a terminal showed, lines that are too long for it in one piece
  * - `issue`: of a Schema, why the last line was not what it describes
  * - `exit`: how the process ended, if it has
  *
@@ -214,6 +215,9 @@ export const regexp = <const Source extends string>(
   flags?: string
 ): TypedRegExp<GroupNames<Source>> => Object.assign(new RegExp(source, flags), { groupNames: undefined })
 
+/** Characters of what was received that an error keeps. */
+const receivedSize = 8 * 1024
+
 const defaultWithin = Duration.seconds(5)
 
 /** For the exit status of a program whose output has ended, which mostly is there at once. */
@@ -260,6 +264,7 @@ class Talk<E> implements Conversation<E> {
     const { stderr, stdout } = this.process
     const outputs = this.screenOf === undefined ? [stdout, stderr] : [stdout]
     return Effect.forEach(outputs, (output) => this.read(output), { concurrency: "unbounded", discard: true }).pipe(
+      Effect.zipRight(this.screen),
       Effect.ensuring(Effect.sync(() => {
         this.transcript.push(this.plain?.end() ?? "")
         this.transcript.end()
@@ -291,11 +296,13 @@ class Talk<E> implements Conversation<E> {
       const { transcript } = this
       const look = () => {
         const found = finder.find(transcript.unread, transcript.isEnded)
-        if (found === undefined) return transcript.isEnded ? Option.none() : undefined
-        transcript.consume(found.end)
-        return Option.some(found.value)
+        return found === undefined ? transcript.isEnded ? Option.none() : undefined : Option.some(found)
       }
-      return this.await(finder.description, transcript.until(look), options, finder.issue)
+      // Taken only by who gets it: what comes as the time is up is there for the next one.
+      return Effect.map(this.await(finder.description, transcript.until(look), options, finder.issue), (found) => {
+        transcript.consume(found.end)
+        return found.value
+      })
     }))) as Conversation["expect"]
 
   readonly expectScreen: Conversation["expectScreen"] = (pattern, options) =>
@@ -320,15 +327,15 @@ class Talk<E> implements Conversation<E> {
       if (Option.isSome(result) && Option.isSome(result.value)) return Effect.succeed(result.value.value)
       const reason = Option.isNone(result) ? "TimedOut" : "Ended"
       return Effect.flatMap(
-        Effect.zip(this.exitWithin(reason === "Ended" ? exitPatience : Duration.zero), this.screen),
-        ([exit, screen]) =>
+        Effect.zipLeft(this.exitWithin(reason === "Ended" ? exitPatience : Duration.zero), this.screen),
+        (exit) =>
           new ExpectationFailed({
             command: Command.hideRedacted(this.command, String(this.command)),
             reason,
             pattern: this.hide(pattern),
             within,
-            received: this.hide(this.transcript.unread),
-            screen: this.screenOf === undefined ? undefined : this.hide(screen),
+            received: this.hide(this.transcript.unread).slice(-receivedSize),
+            screen: this.screenOf === undefined ? undefined : this.hide(this.screenOf.unwrapped),
             issue: Option.getOrUndefined(Option.map(Option.fromNullable(issue()), (text) => this.hide(text))),
             exit
           })
@@ -471,8 +478,10 @@ export const make = <E, R>(
     const typed = yield* Queue.unbounded<Uint8Array | null>()
     const within = options.within === undefined ? defaultWithin : Duration.decode(options.within)
     const talk = new Talk<E>(process, command, clock, within, terminal, typed)
-    const fibers = yield* Effect.forEach([talk.listen, talk.write], Effect.forkDaemon)
-    // Interrupted only once the process is hung up: the end of a reader would do that less politely.
-    yield* Effect.addFinalizer(() => Effect.zipRight(talk.close, Effect.forEach(fibers, Fiber.interruptFork)))
+    yield* Effect.acquireRelease(
+      Effect.forEach([talk.listen, talk.write], (part) => Effect.forkDaemon(Effect.interruptible(part))),
+      // Only once the process is hung up: the end of a reader would do that less politely.
+      (fibers) => Effect.zipRight(talk.close, Effect.forEach(fibers, Fiber.interruptFork))
+    )
     return talk
   })

@@ -169,6 +169,31 @@ describe("over a terminal", () => {
       assert.match(error.message, /"elsewhere" on the screen did not come[^]*on the screen:\n {2}\| red onx/)
     }))
 
+  talk("what is redacted is not shown, wherever its line was broken", () =>
+    Effect.gen(function*() {
+      const command = sh("echo ab$SECRET; read line").pipe(Command.env({ SECRET: Redacted.make("canary") }))
+      const shell = yield* Conversation.make(command, { terminal: { columns: 5, rows: 10 }, within: "200 millis" })
+      yield* shell.expect("ab")
+      yield* shell.send(Redacted.make("hunter2"))
+      yield* shell.expectScreen("hun")
+      const error = yield* Effect.flip(shell.expect("other"))
+      assert.notMatch(JSON.stringify(error) + error.message, /canary|hunter2|anary|unter/)
+      assert.include(error.message, "on the screen:\n  | ab<redacted>\n  | <redacted>")
+      assert.strictEqual(yield* shell.screen, "abcan\nary\nhunte\nr2")
+    }))
+
+  talk("the screen of what has ended, and of a conversation that is over", () =>
+    Effect.gen(function*() {
+      const over = yield* Effect.scoped(Effect.gen(function*() {
+        const shell = yield* Conversation.make(sh("echo last words"), { terminal })
+        yield* shell.exit
+        assert.strictEqual(yield* shell.expectScreen("last words"), "last words")
+        assert.strictEqual((yield* Effect.flip(shell.expect("more"))).reason, "Ended")
+        return shell
+      }))
+      assert.strictEqual(yield* over.screen, "last words")
+    }))
+
   talk("answers what a terminal is asked", () =>
     Effect.gen(function*() {
       const asks = String.raw`stty raw -echo; printf 'ab\033[6n'; head -c 6 | od -An -c; stty sane`
