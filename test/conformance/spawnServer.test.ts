@@ -12,6 +12,7 @@ import * as engines from "../support/engines.ts"
 import type { Subject } from "../support/scenario.ts"
 import { descendants } from "./descendants.ts"
 import { everyEngine } from "./everyEngine.ts"
+import { pseudoTerminal } from "./pseudoTerminal.ts"
 import { stageSettings } from "./stageSettings.ts"
 import { terminal } from "./terminal.ts"
 
@@ -30,7 +31,12 @@ const subject: Subject = {
 }
 
 everyEngine(subject, {
-  further: { "descendants": descendants, "settings of stages": stageSettings, "terminals": terminal },
+  further: {
+    "descendants": descendants,
+    "settings of stages": stageSettings,
+    "terminals": terminal,
+    "pseudo-terminals": pseudoTerminal
+  },
   trees: [descendants]
 })
 

@@ -106,6 +106,16 @@ export const unsupportedSettings = ({ scenario }: Suite): void => {
     )
   }
 
+  scenario("a terminal is refused with Unsupported and a remedy, also to a pipeline", (t) =>
+    Effect.gen(function*() {
+      for (const command of [t.sh("tty"), Command.pipeTo(t.sh("sleep 100; :"), t.sh("tty"))]) {
+        const error = yield* Effect.flip(Command.run(Command.terminal(command)))
+        assert.deepInclude(error, { _tag: "SpawnError", reason: "Unsupported", stage: "validate" })
+        assert.match(error.message, /Command\.terminal is not supported .* use NodeProcess\.layerSpawnServer, or/)
+        yield* t.isEmpty
+      }
+    }))
+
   scenario("argv0 of each stage is what it says", (t) =>
     Effect.gen(function*() {
       const name = t.mark(Command.make("cat", "/proc/self/cmdline")).pipe(Command.argv0("other"))

@@ -235,6 +235,7 @@ export type Setting =
   | "propagateTrace"
   | "label"
   | "verbose"
+  | "terminal"
 
 /**
  * A command that `@effect/platform` cannot describe: it says nothing of `settings`, of which there is at least one.
@@ -277,6 +278,28 @@ export const toPlatform = <E extends PlatformError = never>(
     platform.to(internal.specOf(self)),
     (settings) => new SettingsLost({ command: internal.name(self), settings })
   )
+
+/**
+ * The text without the redacted arguments and variables of the command, for whoever shows what it printed.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Redacted } from "effect"
+ *
+ * const login = Command.make("login").pipe(Command.env({ TOKEN: Redacted.make("s3cret") }))
+ *
+ * Command.hideRedacted(login, "token s3cret refused") // => "token <redacted> refused"
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const hideRedacted: {
+  (text: string): <E, R>(self: Command<E, R>) => string
+  <E, R>(self: Command<E, R>, text: string): string
+} = dual(
+  2,
+  <E, R>(self: Command<E, R>, text: string): string => scrub(text, spec.secretsOf(internal.specOf(self)))
+)
 
 /** Makes a combinator of one argument dual. */
 const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {
@@ -455,7 +478,7 @@ export type Descriptor<E = never, R = never> =
  * both in the order in which they are written. A stage's own redirection wins over the pipe, as in a shell.
  *
  * A combinator applied to a pipeline applies to every stage; `stdin` and `feed` to the first, `stdout` to the last, `stderr`
- * to those that do not pipe theirs on. `timeout`, `gracePeriod`, `killSignal`, `maxOutput` and `label` are the whole job's: those
+ * to those that do not pipe theirs on. `timeout`, `gracePeriod`, `killSignal`, `maxOutput`, `terminal` and `label` are the whole job's: those
  * of the left-most stage that has one.
  *
  * A pipeline fails when any stage does (pipefail), and the error is that of the last one that did. A stage that dies of SIGPIPE
@@ -622,6 +645,38 @@ export const argv0: {
   (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, name: string): Command<E, R>
 } = setter((old, name) => spec.each(old, (stage) => ({ ...stage, argv0: name })))
+
+/**
+ * A terminal of its own for the job, 80 columns and 24 rows when nothing is said: its stdin, stdout and stderr are a
+ * pseudo-terminal, so it prompts, colours and edits lines as for a person. What is written to `stdin` is typed, Ctrl-C
+ * (`"\x03"`) and its like too; what it shows, what was typed and is echoed among it, comes out of `stdout`, with `\r\n` at the ends of
+ * lines. `stderr` has nothing of its own.
+ *
+ * The end of the input is typed as Ctrl-D; a runner types it at once where it is given no input. What is sent elsewhere (a
+ * file, `"ignore"`, a Sink for stderr) is not on the terminal; a Stream as stdin is typed, and a Sink for stdout takes what is
+ * shown. Of a pipeline, the first stage reads the keyboard, and the last one and every stderr write the screen. A
+ * reader that stops early hangs the terminal up (`SIGHUP`). `TERM` is what the environment says.
+ *
+ * Interactive shells ignore `SIGTERM`: end them with `Command.killSignal("SIGHUP")`. The engine on `node:child_process` has
+ * no terminals and refuses with `Unsupported`.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // => "24 80\r\n"
+ * Command.make("stty", "size").pipe(Command.terminal(), Command.string)
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const terminal: {
+  (options?: { readonly columns?: number; readonly rows?: number }): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, options?: { readonly columns?: number; readonly rows?: number }): Command<E, R>
+} = dual(
+  (args) => isCommand(args[0]),
+  <E, R>(self: Command<E, R>, options?: { readonly columns?: number; readonly rows?: number }): Command<E, R> =>
+    internal.map(self, (old) => spec.setTerminal(old, options))
+)
 
 /**
  * A name for the job in logs and spans.

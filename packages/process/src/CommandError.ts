@@ -193,6 +193,22 @@ export class StdinError extends Data.TaggedError("StdinError")<{
 }
 
 /**
+ * The terminal of a process cannot be changed: it has none, or the size is none. `detail` says how to mend it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TerminalError extends Data.TaggedError("TerminalError")<{
+  readonly command: string
+  readonly reason: "NoTerminal" | "InvalidSize"
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.command}: ${this.reason}: ${this.detail}`
+  }
+}
+
+/**
  * Reading what a command writes failed. The reasons are those of `StdinError`.
  *
  * @since 0.1.0

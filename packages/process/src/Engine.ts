@@ -119,6 +119,7 @@ export interface InputPipe {
  * - `file`: opened by the engine, created with the umask of the stage (open(2)); a relative path is below the owner's directory
  * - `pipe`: an end of one of the request's pipes, by its index
  * - `descriptor`: what descriptor `of` is when all others are in place, as `2>&1` says
+ * - `terminal`: the request's terminal
  *
  * @since 0.1.0
  * @category models
@@ -129,6 +130,7 @@ export type Redirect =
   | { readonly fd: number; readonly to: "file"; readonly path: string; readonly mode: "read" | "write" | "append" }
   | { readonly fd: number; readonly to: "pipe"; readonly pipe: number; readonly end: "read" | "write" }
   | { readonly fd: number; readonly to: "descriptor"; readonly of: number }
+  | { readonly fd: number; readonly to: "terminal" }
 
 /**
  * A pipe of the job: the owner holds one end, or none when it joins two stages. `fed` says that the owner writes it from a
@@ -140,6 +142,21 @@ export type Redirect =
 export interface PipeRequest {
   readonly owner: "reads" | "writes" | "none"
   readonly fed?: boolean
+}
+
+/**
+ * A pseudo-terminal of the job, in its foreground. What the owner writes to the pipe `input` is typed, and its end is the
+ * end of input as it is typed (Ctrl-D); what is shown comes out of the pipe `output`. Without an input nothing is typed, without
+ * an output what is shown is dropped. Columns and rows are 1 to 65535.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TerminalRequest {
+  readonly columns: number
+  readonly rows: number
+  readonly input: number | undefined
+  readonly output: number | undefined
 }
 
 /**
@@ -205,6 +222,8 @@ export interface SpawnRequest {
   readonly gracePeriod: Duration.Duration
   readonly timeout: Duration.Duration | undefined
   readonly secrets: ReadonlyArray<string>
+  /** An engine that has none refuses it with `Unsupported`. */
+  readonly terminal?: TerminalRequest | undefined
 }
 
 /**
@@ -265,6 +284,8 @@ export interface EngineJob {
   /** What the engine reaches and is not gone, the leader too. */
   readonly survivors: Effect.Effect<ReadonlyArray<{ readonly pid: number; readonly state: string }>>
   readonly usage: Effect.Effect<ResourceUsage>
+  /** Changes the size of the job's terminal; left out by an engine that has none. `Gone` when there is no terminal any more. */
+  readonly resize?: (columns: number, rows: number) => Effect.Effect<void, SignalFailure | SpawnServerLost>
   /** Moves the engine's own deadline. */
   readonly extendDeadline: (by: Duration.Duration) => Effect.Effect<void, SpawnServerLost>
 }

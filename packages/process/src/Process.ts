@@ -31,6 +31,7 @@ import type {
   Signaled,
   SpawnServerLost,
   StdinError,
+  TerminalError,
   TimedOut,
   Unkillable
 } from "./CommandError.ts"
@@ -92,6 +93,11 @@ export interface Process<out E = never> extends Inspectable {
   readonly terminate: (
     options?: { readonly signal?: Signal; readonly gracePeriod?: Duration.DurationInput }
   ) => Effect.Effect<ExitStatus, Unkillable | SpawnServerLost>
+  /** Changes the size of the terminal of `Command.terminal`; its foreground group is sent `SIGWINCH`. 1 to 65535 each. */
+  readonly resize: (
+    columns: number,
+    rows: number
+  ) => Effect.Effect<void, TerminalError | ProcessGone | SpawnServerLost>
   /** Moves the deadline of `Command.timeout` further away by this much. Without a deadline it does nothing. */
   readonly extendDeadline: (by: Duration.DurationInput) => Effect.Effect<void, ProcessGone | SpawnServerLost>
 }

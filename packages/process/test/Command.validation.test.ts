@@ -60,6 +60,15 @@ const cases: ReadonlyArray<readonly [what: string, build: () => Command.Command,
   ["a negative uid", () => Command.user(a, { uid: -1, gid: 0 }), /user: -1 is no id/],
   ["a user that is nothing", () => Command.user(a, any(null)), /user: null/],
   ["groups that are no array", () => Command.user(a, { uid: 1, gid: 1, groups: any(5) }), /groups 5; write an array/],
+  [
+    "no columns",
+    () => Command.terminal(a, { columns: 0 }),
+    /terminal: columns 0; write a whole number from 1 to 65535/
+  ],
+  ["too many rows", () => a.pipe(Command.terminal({ rows: 65_536 })), /terminal: rows 65536; write a whole number/],
+  ["half a row", () => Command.terminal(a, { rows: 1.5 }), /terminal: rows 1\.5; write/],
+  ["columns that are no number", () => Command.terminal(a, any({ columns: "80" })), /terminal: columns "80"; write/],
+  ["a terminal that is no size", () => Command.terminal(a, any(80)), /terminal: 80; write an object/],
   ["argv0 with NUL", () => Command.argv0(a, "\0"), /argv0 holds a NUL byte; remove it/],
   ["argv0 that is no string", () => Command.argv0(a, any(5)), /argv0 5 is no string/]
 ]

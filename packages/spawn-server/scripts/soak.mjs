@@ -24,17 +24,23 @@ const until = performance.now() + seconds * 1000
 let runs = 0
 const failures = []
 const one = async () => {
+  // One pipe for all that is shown; whoever drops it hangs the terminal up.
+  const terminal = pick(4) === 0 ? { terminal: {}, stdin: "ignore" } : {}
   const job = await server.spawn(
     command("sh", ["-c", scripts[pick(scripts.length)]], {
       env,
       graceMs: pick(200),
+      ...terminal,
       ...(pick(3) === 0 ? { deadlineMs: 1 + pick(100) } : {})
     })
   )
-  for (const pipe of [0, 1]) if (pick(4) > 0) job.readable(pipe).resume().on("error", () => {})
+  for (const pipe of "terminal" in terminal ? [0] : [0, 1]) {
+    if (pick(4) > 0) job.readable(pipe).resume().on("error", () => {})
+  }
   await new Promise((resolve) => setTimeout(resolve, pick(60)))
   if (pick(3) === 0) await job.signal([1, 2, 10, 18][pick(4)], pick(2) === 0 ? "group" : "leader").catch(() => {})
   if (pick(4) === 0) await job.descendants().catch(() => {})
+  if (pick(4) === 0) await job.resize(1 + pick(200), 1 + pick(200)).catch(() => {})
   if (pick(200) === 0) {
     try {
       process.kill(job.supervisorPid, "SIGKILL")

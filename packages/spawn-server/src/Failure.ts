@@ -62,13 +62,13 @@ export class Unavailable extends Error {
   }
 }
 
-/** A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's. */
+/** A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's; `ENOTTY`: no terminal. */
 export class RequestFailure extends Error {
   override readonly name = "RequestFailure"
-  readonly request: "signal" | "extendDeadline" | "descendants" | "grow"
+  readonly request: "signal" | "extendDeadline" | "descendants" | "grow" | "resize"
   readonly code: string
   readonly errno: number
-  constructor(request: "signal" | "extendDeadline" | "descendants" | "grow", code: string, errno: number) {
+  constructor(request: RequestFailure["request"], code: string, errno: number) {
     super(`${request}: ${code}`)
     this.request = request
     this.code = code

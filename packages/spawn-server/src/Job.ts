@@ -4,6 +4,7 @@ import * as net from "node:net"
 import { RequestFailure, ServerLost } from "./Failure.ts"
 import type { SpawnFailure } from "./Failure.ts"
 import { PipeReader } from "./PipeReader.ts"
+import { whole } from "./Request.ts"
 import type { SpawnServer } from "./SpawnServer.ts"
 
 export type Exit =
@@ -243,6 +244,12 @@ export class Job {
   extendDeadline(byMs: number): Promise<void> {
     return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs))))
       .then(() => undefined)
+  }
+
+  /** Changes the size of the job's terminal; its foreground group is sent SIGWINCH. Rejects with `ENOTTY` without one. */
+  async resize(columns: number, rows: number): Promise<void> {
+    const size = [whole("columns", columns, 1, 65535), whole("rows", rows, 1, 65535)] as const
+    await this.#server.request("resize", this, (w, token) => w.u32(token).u16(size[0]).u16(size[1]))
   }
 
   /** Every descendant, escapees too, by pid. */

@@ -19,6 +19,8 @@ export type Redirect =
   }
   /** What the stage's descriptor `of` is, once all others are in place: `2>&1` is `{ fd: 2, kind: "dup", of: 1 }`. */
   | { readonly fd: number; readonly kind: "dup"; readonly of: number }
+  /** The request's terminal. */
+  | { readonly fd: number; readonly kind: "terminal" }
 
 /** A pipe of the job. `owner` says which end is ours; `"none"`: both belong to stages. */
 export interface PipeRequest {
@@ -55,6 +57,20 @@ export interface StageRequest {
   readonly limits?: ReadonlyArray<LimitRequest>
 }
 
+/**
+ * A pseudo-terminal for the job, whose group has its foreground. `input` and `output` are pipes that the owner writes and
+ * reads: what is written is typed, what is shown can be read. The end of the input is typed as Ctrl-D at the beginning of a
+ * line; without an output what is shown is dropped. When the output's reader goes, the terminal is hung up (SIGHUP).
+ */
+export interface TerminalRequest {
+  /** 1 to 65535; default 80. */
+  readonly columns?: number
+  /** 1 to 65535; default 24. */
+  readonly rows?: number
+  readonly input?: number
+  readonly output?: number
+}
+
 export interface SpawnRequest {
   readonly stages: ReadonlyArray<StageRequest>
   readonly pipes?: ReadonlyArray<PipeRequest>
@@ -64,8 +80,9 @@ export interface SpawnRequest {
   readonly graceMs?: number
   /** Milliseconds from now; default none. */
   readonly deadlineMs?: number
-  /** Make the job the terminal's foreground group while it runs. */
+  /** Make the job the foreground group of our terminal while it runs. Not together with `terminal`. */
   readonly foreground?: boolean
+  readonly terminal?: TerminalRequest
 }
 
 /** How one of the first three descriptors of a plain command is set up. */
@@ -75,8 +92,13 @@ export type Stdio = "pipe" | "inherit" | "ignore" | {
 }
 
 export interface CommandOptions
-  extends Omit<SpawnRequest, "stages" | "pipes">, Omit<StageRequest, "file" | "args" | "redirects">
+  extends Omit<SpawnRequest, "stages" | "pipes" | "terminal">, Omit<StageRequest, "file" | "args" | "redirects">
 {
+  /**
+   * Takes the place of the pipes of stdin, stdout and stderr: what is written to the first pipe, if stdin has one, is
+   * typed, what is shown comes out of the next one.
+   */
+  readonly terminal?: { readonly columns?: number; readonly rows?: number }
   readonly stdin?: Stdio
   readonly stdout?: Stdio
   readonly stderr?: Stdio | "stdout"
@@ -84,13 +106,23 @@ export interface CommandOptions
 
 const stdioNames = ["stdin", "stdout", "stderr"] as const
 
-/** The request for one command, whose pipes are in the order stdin, stdout, stderr, as far as they are asked for. */
+/**
+ * The request for one command, whose pipes are in the order stdin, stdout, stderr, as far as they are asked for; with
+ * `terminal`, one for what is typed and one for what is shown.
+ */
 export const command = (file: string, args: ReadonlyArray<string> = [], options: CommandOptions = {}): SpawnRequest => {
   const pipes: Array<PipeRequest> = []
   const redirects: Array<Redirect> = []
+  const isOnTerminal = options.terminal !== undefined
+  let input: number | undefined
+  let output: number | undefined
   for (let fd = 0; fd < 3; fd++) {
-    const stdio = options[stdioNames[fd]!] ?? (fd === 0 ? "ignore" : "pipe")
-    if (stdio === "pipe") {
+    const stdio = options[stdioNames[fd]!] ?? (fd === 0 && !isOnTerminal ? "ignore" : "pipe")
+    if (stdio === "pipe" && isOnTerminal) {
+      redirects.push({ fd, kind: "terminal" })
+      if (fd === 0) input = pipes.push({ owner: "writes" }) - 1
+      else output ??= pipes.push({ owner: "reads" }) - 1
+    } else if (stdio === "pipe") {
       redirects.push({ fd, kind: fd === 0 ? "read" : "write", pipe: pipes.length })
       pipes.push({ owner: fd === 0 ? "writes" : "reads" })
     } else if (stdio === "stdout") redirects.push({ fd, kind: "dup", of: 1 })
@@ -98,8 +130,13 @@ export const command = (file: string, args: ReadonlyArray<string> = [], options:
     else if (stdio === "ignore") redirects.push({ fd, kind: "null" })
     else redirects.push({ fd, kind: "file", path: stdio.path, mode: stdio.mode })
   }
-  const { stdin: _0, stdout: _1, stderr: _2, ...rest } = options
-  return { ...rest, stages: [{ ...rest, file, args, redirects }], pipes }
+  const { stdin: _0, stdout: _1, stderr: _2, terminal, ...rest } = options
+  const request = { ...rest, stages: [{ ...rest, file, args, redirects }], pipes }
+  if (terminal === undefined) return request
+  return {
+    ...request,
+    terminal: { ...terminal, ...(input === undefined ? {} : { input }), ...(output === undefined ? {} : { output }) }
+  }
 }
 
 /** What one job may have. The server holds memory for so much of every job that it could run. */
@@ -124,7 +161,8 @@ const checked = (what: string, value: string): string => {
   return value
 }
 
-const whole = (what: string, value: number, low: number, high: number): number => {
+/** @internal */
+export const whole = (what: string, value: number, low: number, high: number): number => {
   if (!Number.isInteger(value) || value < low || value > high) throw new InvalidRequest(what, String(value))
   return value
 }
@@ -173,6 +211,9 @@ const writeRedirect = (w: Writer, redirect: Redirect): void => {
       break
     case "dup":
       w.u8(5).u32(whole("descriptor", redirect.of, 0, 65535))
+      break
+    case "terminal":
+      w.u8(6).u32(0)
   }
 }
 
@@ -259,11 +300,36 @@ export const encodeEnvironment = (
   return { encoded: w.slice(0) }
 }
 
+const noPipe = 0xffff
+
+const writeTerminal = (w: Writer, request: SpawnRequest): void => {
+  const { pipes = [], stages, terminal } = request
+  if (terminal === undefined) {
+    if (stages.some(({ redirects }) => redirects.some(({ kind }) => kind === "terminal"))) {
+      throw new InvalidRequest("redirection to a terminal", "of a job without one")
+    }
+    return
+  }
+  if (request.foreground === true) throw new InvalidRequest("foreground", "of a job with a terminal of its own")
+  const endOf = (what: "input" | "output", owner: PipeRequest["owner"]): number => {
+    const pipe = terminal[what]
+    if (pipe === undefined) return noPipe
+    if (pipes[pipe]?.owner !== owner) throw new InvalidRequest(`terminal's ${what}`, `pipe ${pipe}`)
+    const isStages = stages.some(({ redirects }) =>
+      redirects.some((redirect) => "pipe" in redirect && redirect.pipe === pipe)
+    )
+    if (isStages) throw new InvalidRequest(`terminal's ${what}`, `pipe ${pipe}, which is also a stage's`)
+    return pipe
+  }
+  w.u16(whole("columns", terminal.columns ?? 80, 1, 65535)).u16(whole("rows", terminal.rows ?? 24, 1, 65535))
+  w.u16(endOf("input", "writes")).u16(endOf("output", "reads"))
+}
+
 const writeSpawn = (w: Writer, id: number, request: SpawnRequest, context: Context): void => {
   const pipes = request.pipes ?? []
   w.u32(id).u64(request.deadlineMs === undefined ? 0 : Math.max(1, Math.ceil(request.deadlineMs)))
   w.u32(whole("grace period", Math.ceil(request.graceMs ?? 5000), 0, 0xffff_ffff)).u32(
-    request.foreground === true ? 1 : 0
+    (request.foreground === true ? 1 : 0) | (request.terminal === undefined ? 0 : 2)
   )
   w.u8(whole("kill signal", request.killSignal ?? 15, 1, 64)).u8(
     whole("number of stages", request.stages.length, 1, maximum.stages)
@@ -275,6 +341,7 @@ const writeSpawn = (w: Writer, id: number, request: SpawnRequest, context: Conte
   for (let i = 0; i < pipes.length; i++) {
     w.u8(owners[pipes[i]!.owner]).u32(whole("pipe size", pipes[i]!.size ?? 0, 0, 1 << 30))
   }
+  writeTerminal(w, request)
   for (let i = 0; i < request.stages.length; i++) writeStage(w, request.stages[i]!, context)
 }
 

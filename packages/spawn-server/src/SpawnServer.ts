@@ -38,7 +38,8 @@ const requestKinds = {
   signal: Kind.Signal,
   extendDeadline: Kind.Extend,
   descendants: Kind.List,
-  grow: Kind.Grow
+  grow: Kind.Grow,
+  resize: Kind.Resize
 } as const
 
 export class SpawnServer {

@@ -22,7 +22,7 @@ union control {
 bool
 handover_suits(const struct plan *plan, size_t body_len)
 {
-	return (plan->flags & JOB_FOREGROUND) == 0 && plan->npipes <= MOST_PIPES && body_len <= PACKET_MAX - HEAD_SIZE;
+	return (plan->flags & (JOB_FOREGROUND | JOB_TERMINAL)) == 0 && plan->npipes <= MOST_PIPES && body_len <= PACKET_MAX - HEAD_SIZE;
 }
 
 int

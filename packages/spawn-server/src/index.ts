@@ -16,6 +16,7 @@ export type {
   Redirect,
   SpawnRequest,
   StageRequest,
-  Stdio
+  Stdio,
+  TerminalRequest
 } from "./Request.ts"
 export { SpawnServer } from "./SpawnServer.ts"

@@ -61,14 +61,16 @@ redirect_parse(struct reader *r, const struct plan *plan, struct redirect *d)
 	case R_NULL:
 		return 0;
 	case R_READ:
-		return d->arg < plan->npipes && plan->pipes[d->arg].owner != 1 ? 0 : -1;
+		return d->arg < plan->npipes && plan->pipes[d->arg].owner != 1 && d->arg != plan->terminal.input ? 0 : -1;
 	case R_WRITE:
-		return d->arg < plan->npipes && plan->pipes[d->arg].owner != 2 ? 0 : -1;
+		return d->arg < plan->npipes && plan->pipes[d->arg].owner != 2 && d->arg != plan->terminal.output ? 0 : -1;
 	case R_FILE:
 		d->path = rd_str(r);
 		return !r->bad && d->arg <= FILE_READ_WRITE ? 0 : -1;
 	case R_DUP:
 		return d->arg <= MAX_FD ? 0 : -1;
+	case R_TERMINAL:
+		return plan->terminal.columns != 0 ? 0 : -1;
 	default:
 		return -1;
 	}
@@ -150,6 +152,25 @@ stage_parse(struct reader *r, struct arena *a, struct plan *plan, uint8_t index)
 	return redirects_parse(r, a, plan, s);
 }
 
+static int
+terminal_parse(struct reader *r, struct plan *plan)
+{
+	struct terminal_plan *t = &plan->terminal;
+
+	t->input = t->output = NO_PIPE;
+	if ((plan->flags & JOB_TERMINAL) == 0)
+		return 0;
+	t->columns = rd_u16(r);
+	t->rows = rd_u16(r);
+	t->input = rd_u16(r);
+	t->output = rd_u16(r);
+	if (r->bad || t->columns == 0 || t->rows == 0)
+		return -1;
+	if (t->input != NO_PIPE && (t->input >= plan->npipes || plan->pipes[t->input].owner != 2))
+		return -1;
+	return t->output == NO_PIPE || (t->output < plan->npipes && plan->pipes[t->output].owner == 1) ? 0 : -1;
+}
+
 int
 plan_parse(struct reader *r, struct arena *a, struct plan *plan)
 {
@@ -165,7 +186,7 @@ plan_parse(struct reader *r, struct arena *a, struct plan *plan)
 	plan->kill_signal = rd_u8(r);
 	plan->nstages = rd_u8(r);
 	plan->npipes = rd_u16(r);
-	if (r->bad || plan->id == 0 || plan->flags > 1 || plan->kill_signal == 0 || plan->kill_signal > 64)
+	if (r->bad || plan->id == 0 || plan->flags > JOB_TERMINAL || plan->kill_signal == 0 || plan->kill_signal > 64)
 		return -1;
 	if (plan->nstages == 0 || plan->nstages > MAX_STAGES || plan->npipes > MAX_PIPES)
 		return -1;
@@ -175,6 +196,8 @@ plan_parse(struct reader *r, struct arena *a, struct plan *plan)
 		if (r->bad || plan->pipes[i].owner > 2 || plan->pipes[i].size > (1u << 30))
 			return -1;
 	}
+	if (terminal_parse(r, plan) < 0)
+		return -1;
 	plan->stages = alloc(a, plan->nstages, sizeof *plan->stages);
 	if (plan->stages == NULL)
 		return -1;

@@ -18,13 +18,14 @@ enum redirect_kind {
 	R_WRITE = 3, /* the writing end of pipe arg */
 	R_FILE = 4, /* path, opened as arg says */
 	R_DUP = 5, /* what the child's descriptor arg is */
+	R_TERMINAL = 6, /* the job's pseudo-terminal */
 };
 
 enum file_mode { FILE_READ = 0, FILE_WRITE = 1, FILE_APPEND = 2, FILE_READ_WRITE = 3 };
 
 enum setting { SET_UMASK = 1, SET_NICE = 2, SET_UID = 4, SET_GID = 8, SET_GROUPS = 16 };
 
-enum job_flag { JOB_FOREGROUND = 1 };
+enum job_flag { JOB_FOREGROUND = 1, JOB_TERMINAL = 2 };
 
 struct redirect {
 	uint32_t fd;
@@ -62,6 +63,16 @@ struct pipe_plan {
 	uint8_t owner; /* 0: between stages, 1: the owner reads, 2: the owner writes */
 };
 
+#define NO_PIPE 0xffffu
+
+/* A pseudo-terminal for the job, and the pipes that it is relayed through. */
+struct terminal_plan {
+	uint16_t columns; /* 0: there is none */
+	uint16_t rows;
+	uint16_t input; /* what the owner writes there is typed; NO_PIPE: nothing is */
+	uint16_t output; /* the owner reads there what is shown; NO_PIPE: it is dropped */
+};
+
 struct plan {
 	uint64_t deadline_ms; /* 0: none */
 	struct stage *stages;
@@ -72,6 +83,7 @@ struct plan {
 	uint16_t npipes;
 	uint8_t nstages;
 	uint8_t kill_signal;
+	struct terminal_plan terminal;
 	struct pipe_plan pipes[MAX_PIPES];
 };
 

@@ -172,7 +172,7 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 	uint64_t ms = 0;
 	struct job *job;
 
-	if (kind == F_SIGNAL || kind == F_EXTEND || kind == F_LIST)
+	if (kind == F_SIGNAL || kind == F_EXTEND || kind == F_LIST || kind == F_RESIZE)
 		token = rd_u32(r);
 	if (kind == F_SIGNAL || kind == F_TERMINATE)
 		signo = rd_u8(r);
@@ -182,6 +182,9 @@ on_job_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 		grace = rd_u32(r);
 	if (kind == F_EXTEND)
 		ms = rd_u64(r);
+	/* Columns and rows, neither of which is 0. */
+	if (kind == F_RESIZE && (rd_u16(r) == 0 || rd_u16(r) == 0))
+		return false;
 	if (!rd_done(r) || signo > 64)
 		return false;
 	job = job_find(id);
@@ -277,6 +280,7 @@ on_frame(uint16_t kind, struct reader *r, const uint8_t *frame, size_t len)
 	case F_RESUME:
 	case F_EXTEND:
 	case F_LIST:
+	case F_RESIZE:
 		return on_job_frame(kind, r, frame, len);
 	default:
 		return false;

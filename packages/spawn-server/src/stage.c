@@ -92,6 +92,8 @@ source_of(const struct child *c, const struct redirect *d)
 		return s->read_end[d->arg];
 	case R_WRITE:
 		return s->write_end[d->arg];
+	case R_TERMINAL:
+		return s->terminal;
 	case R_FILE:
 		fd = open_file(d);
 		if (fd < 0 || fd >= s->base)
@@ -283,6 +285,21 @@ execute(const struct child *c)
 	fail(c, STEP_EXEC, kept, file, false);
 }
 
+/*
+ * Until the leader has made the group the terminal's foreground, which was the
+ * supervisor's: who reads before that is stopped. Nobody else can do it, as the
+ * leader may by then be a shell that has given the foreground to another group.
+ */
+static void
+await_leader(const struct child *c)
+{
+	static const long pause[2] = { 0, 100000 }; /* the kernel's struct timespec, whatever libc's is */
+	pid_t foreground = 0;
+
+	while (raw3(SYS_ioctl, c->start->terminal, TIOCGPGRP, &foreground) >= 0 && foreground == c->start->supervisor)
+		(void)raw2(SYS_nanosleep, pause, NULL);
+}
+
 static int
 start_child(void *arg)
 {
@@ -299,6 +316,8 @@ start_child(void *arg)
 
 		(void)raw3(SYS_ioctl, c->start->tty, TIOCSPGRP, &group);
 	}
+	if (c->index > 0 && c->start->terminal >= 0)
+		await_leader(c);
 	/*
 	 * All 64 signals in one mask, which libc would not let us, and before anything that may block: a FIFO nobody
 	 * opens must be left on SIGTERM. Dispositions have been default since the server began.

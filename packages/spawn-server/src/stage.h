@@ -26,6 +26,7 @@ struct start {
 	int null_fd;
 	int status_fd;
 	int tty; /* to be taken by the leader before it runs; -1: not wanted */
+	int terminal; /* the job's own; -1: it has none */
 	int base; /* every descriptor from which a stage's are made is at or above it, every one asked for below */
 	pid_t supervisor;
 };

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "handover.h"
+#include "relay.h"
 #include "report.h"
 #include "stage.h"
 
@@ -80,8 +81,10 @@ wait_stage(uint8_t index)
 	 */
 	s->held = s->code == CLD_KILLED && s->status == SIGPIPE && index + 1 < job.plan->nstages && !reads_on(s + 1);
 	job.ended++;
-	if (job.ended == job.plan->nstages)
+	if (job.ended == job.plan->nstages) {
 		foreground_ended();
+		relay_stages_ended();
+	}
 	/* The leader's zombie stays: it keeps the number of the group from being given to anyone else. */
 	if (index > 0)
 		(void)wait_one(s->pid, &info, WEXITED | WNOHANG, NULL);
@@ -145,6 +148,7 @@ say_empty(void)
 	siginfo_t info;
 	pid_t leader = job.stages[0].pid;
 
+	relay_end();
 	/* In this order: if we are killed here, the server must not take a reused number for the group's. */
 	job.slot->leader = 0;
 	if (leader > 0)
@@ -173,7 +177,7 @@ static bool
 may_go_on(void)
 {
 	return job.phase == RUNNING && job.begun && !job.failed && job.status < 0 && job.socket >= 0
-		&& (job.plan->flags & JOB_FOREGROUND) == 0 && job.own.cap <= MANY && job.tree.now.cap <= MANY && job.tree.seen.cap == 0;
+		&& (job.plan->flags & (JOB_FOREGROUND | JOB_TERMINAL)) == 0 && job.own.cap <= MANY && job.tree.now.cap <= MANY && job.tree.seen.cap == 0;
 }
 
 static void
@@ -327,6 +331,14 @@ on_command(uint16_t kind, struct reader *body)
 	case F_RESUME:
 		foreground_resume();
 		return;
+	case F_RESIZE: {
+		uint16_t columns;
+
+		token = rd_u32(body);
+		columns = rd_u16(body);
+		say_result(token, relay_resize(columns, rd_u16(body)));
+		return;
+	}
 	case F_EXTEND:
 		token = rd_u32(body);
 		say_result(token, extend_deadline(rd_u64(body)));
@@ -455,15 +467,16 @@ static void
 loop(void)
 {
 	while (!job.over) {
-		struct pollfd p[4] = {
+		struct pollfd p[4 + RELAY_FDS] = {
 			{ job.status, POLLIN, 0 },
 			{ job.reap_at != 0 ? -1 : job.signals, POLLIN, 0 },
 			{ job.socket, (short)(job.out.len > 0 ? POLLIN | POLLOUT : POLLIN), 0 },
 			{ job.phase == RUNNING ? job.deadline : -1, POLLIN, 0 },
 		};
+		nfds_t relayed = relay_wants(p + 4);
 		int timeout = next_timeout();
 
-		if (poll(p, 4, timeout) < 0 && errno != EINTR)
+		if (poll(p, 4 + relayed, timeout) < 0 && errno != EINTR)
 			_exit(1);
 		/* The outcome of the start before the exits, so that STARTED precedes them. */
 		if (p[0].revents != 0)
@@ -474,6 +487,8 @@ loop(void)
 			break;
 		if (p[2].revents != 0 && job.socket >= 0)
 			on_socket();
+		if (relayed > 0)
+			relay_run(p + 4);
 		if (p[3].revents != 0 && job.phase == RUNNING) {
 			/* The owner hears of it only when it has the job: this is the answer to a spawn that hangs. */
 			if (!job.begun && !job.failed)
@@ -494,7 +509,7 @@ start_stages(struct supervisor_setup *setup)
 	static struct start start;
 	int status[2];
 
-	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1,
+	start = (struct start){ setup->plan, setup->read_end, setup->write_end, setup->open_files, -1, -1, -1, -1,
 		(int)setup->plan->max_fd + 1, getpid() };
 	if (keep_own(setup, start.base) < 0) {
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
@@ -503,6 +518,13 @@ start_stages(struct supervisor_setup *setup)
 	/* Only now, as it may have been moved. */
 	start.null_fd = setup->null_fd;
 	job.socket = setup->socket;
+	if ((setup->plan->flags & JOB_TERMINAL) != 0) {
+		start.tty = start.terminal = relay_open(setup, start.base);
+		if (start.terminal < 0) {
+			say_failed(0, STEP_OPEN, errno, false, "/dev/ptmx", strlen("/dev/ptmx"));
+			return;
+		}
+	}
 	if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0) {
 		say_failed(0, STEP_FORK, errno, false, "", 0);
 		return;
@@ -610,7 +632,7 @@ _Noreturn void
 supervisor_main(struct supervisor_setup *setup)
 {
 	/* Not in the server's group, and the one to whom orphans of the job come. */
-	if (setpgid(0, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+	if (((setup->plan->flags & JOB_TERMINAL) == 0 && setpgid(0, 0) < 0) || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		_exit(1);
 	(void)prctl(PR_SET_NAME, SUPERVISOR_NAME);
 	for (;;) {

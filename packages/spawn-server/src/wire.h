@@ -25,6 +25,7 @@ enum frame_kind {
 	F_SHUTDOWN = 10,
 	F_RESUME = 11,
 	F_GROW = 12,
+	F_RESIZE = 13,
 	/* server to owner; those marked (s) come from the supervisor as they are */
 	F_WELCOME = 129,
 	F_PIPES = 130,

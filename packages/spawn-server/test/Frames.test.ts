@@ -16,6 +16,27 @@ encode(
 )
 const spawn = w.take()
 
+/** A request for a terminal, with one of its 16-bit numbers changed. */
+const onTerminal = (at: number, value: number): Buffer => {
+  const request = command("true", [], { env: {}, stdin: "pipe", terminal: {} })
+  encode(w, 2, request, { mark: undefined, directory: undefined, encoded: new WeakMap() })
+  const frame = w.take()
+  frame.writeUInt16LE(value, at)
+  return frame
+}
+
+const flagsAt = 8 + 4 + 8 + 4
+/** Behind its two pipes: columns, rows, the pipe that is typed and the one that is shown. */
+const terminalAt = flagsAt + 4 + 1 + 1 + 2 + 2 * 5
+
+const badTerminals = [
+  ...[0, 3, 4].map((flags) => onTerminal(flagsAt, flags)),
+  onTerminal(terminalAt, 0),
+  onTerminal(terminalAt + 2, 0),
+  ...[1, 2].map((pipe) => onTerminal(terminalAt + 4, pipe)),
+  ...[0, 2].map((pipe) => onTerminal(terminalAt + 6, pipe))
+]
+
 /** What the server says and how it ends when this is written to it and the socket is kept open. */
 const feed = (
   ...frames: ReadonlyArray<Buffer>
@@ -77,7 +98,9 @@ describe("43: frames", () => {
     List: [Kind.List, 8],
     Ping: [Kind.Ping, 4],
     Shutdown: [Kind.Shutdown, 0],
-    Resume: [Kind.Resume, 4]
+    Resume: [Kind.Resume, 4],
+    Grow: [Kind.Grow, 20],
+    Resize: [Kind.Resize, 12]
   }
 
   it("of every kind, too short and too long", async () => {
@@ -97,6 +120,9 @@ describe("43: frames", () => {
       w.begin(Kind.Signal).u32(1).u32(1).u8(65).u8(0).end().take(),
       w.begin(Kind.Signal).u32(1).u32(1).u8(1).u8(2).end().take(),
       w.begin(Kind.Terminate).u32(1).u8(65).u32(0).end().take(),
+      w.begin(Kind.Resize).u32(1).u32(1).u16(0).u16(24).end().take(),
+      w.begin(Kind.Resize).u32(1).u32(1).u16(80).u16(0).end().take(),
+      ...badTerminals,
       // A second greeting, and kinds that only the server uses.
       hello,
       w.begin(Kind.Welcome).u32(1).end().take(),

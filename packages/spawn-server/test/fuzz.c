@@ -32,6 +32,10 @@ owner_frames(struct reader r)
 	while (rd_frame(&r, 65536, &kind, &body) == 1) {
 		if (plan_parse(&body, &arena, &plan) < 0)
 			continue;
+		if (plan.terminal.input != NO_PIPE && plan.pipes[plan.terminal.input].owner != 2)
+			abort();
+		if (plan.terminal.output != NO_PIPE && plan.pipes[plan.terminal.output].owner != 1)
+			abort();
 		for (uint8_t i = 0; i < plan.nstages; i++) {
 			for (char **s = plan.stages[i].argv; *s != NULL; s++)
 				(void)strlen(*s);
@@ -44,6 +48,11 @@ owner_frames(struct reader r)
 				if (d->kind == R_FILE)
 					(void)strlen(d->path);
 				if ((d->kind == R_READ || d->kind == R_WRITE) && d->arg >= plan.npipes)
+					abort();
+				/* The relay has these to itself, and whoever names the terminal has one. */
+				if ((d->kind == R_READ && d->arg == plan.terminal.input) || (d->kind == R_WRITE && d->arg == plan.terminal.output))
+					abort();
+				if (d->kind == R_TERMINAL && (plan.flags & JOB_TERMINAL) == 0)
 					abort();
 			}
 		}
@@ -104,19 +113,25 @@ next(void)
 static size_t
 sample_request(struct writer *w)
 {
-	uint32_t stages = 1 + next() % 3, pipes = next() % 4;
+	uint32_t stages = 1 + next() % 3, pipes = next() % 4, flags = next() % 3;
 	size_t mark = wr_begin(w, F_SPAWN);
 
 	wr_u32(w, 1 + next() % 9);
 	wr_u64(w, next());
 	wr_u32(w, 5000);
-	wr_u32(w, next() % 2);
+	wr_u32(w, flags);
 	wr_u8(w, 15);
 	wr_u8(w, (uint8_t)stages);
 	wr_u16(w, (uint16_t)pipes);
 	for (uint32_t i = 0; i < pipes; i++) {
 		wr_u8(w, (uint8_t)(next() % 3));
 		wr_u32(w, 0);
+	}
+	if (flags == JOB_TERMINAL) {
+		wr_u16(w, 80);
+		wr_u16(w, (uint16_t)(next() % 50));
+		for (int k = 0; k < 2; k++)
+			wr_u16(w, next() % 2 == 0 ? NO_PIPE : (uint16_t)(next() % 4));
 	}
 	for (uint32_t i = 0; i < stages; i++) {
 		uint32_t n = next() % 5;
@@ -144,7 +159,7 @@ sample_request(struct writer *w)
 		n = next() % 4;
 		wr_u16(w, (uint16_t)n);
 		for (uint32_t k = 0; k < n; k++) {
-			uint8_t kind = (uint8_t)(next() % 6);
+			uint8_t kind = (uint8_t)(next() % 7);
 
 			wr_u32(w, next() % 12);
 			wr_u8(w, kind);

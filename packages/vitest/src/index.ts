@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * from "@effect/vitest"
+export * as Conversation from "./Conversation.ts"
 export { leakCheck } from "./LeakCheck.ts"
 export type { LeakCheckOptions } from "./LeakCheck.ts"
 export type { LeakedProcess } from "./LeakedProcess.ts"

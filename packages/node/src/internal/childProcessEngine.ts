@@ -13,7 +13,7 @@ import { randomUUID } from "node:crypto"
 import type { Stream } from "node:stream"
 import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
-import { start as startStage, unsupported } from "./childProcessStage.ts"
+import { noTerminal, start as startStage, unsupported } from "./childProcessStage.ts"
 import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
 import { atStage, errnoOf, failure, isExhaustion } from "./errno.ts"
 import * as kernelPipes from "./kernelPipes.ts"
@@ -208,7 +208,10 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       },
       clock: Clock.make(),
       environment,
-      spawn: (request) => start(request, watchdog, mark, shield),
+      spawn: (request) =>
+        request.terminal === undefined
+          ? start(request, watchdog, mark, shield)
+          : Effect.fail(noTerminal),
       connect
     }
   })

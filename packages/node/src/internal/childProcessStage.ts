@@ -28,6 +28,8 @@ export const unsupported = (what: string, remedy: string): SpawnFailure =>
     detail: `${what} is not supported by the engine on node:child_process; ${remedy}`
   })
 
+export const noTerminal = unsupported("Command.terminal", "use NodeProcess.layerSpawnServer, or run script(1)")
+
 const flags = { read: "r", write: "w", append: "a" } as const
 
 const isFifo = (file: string): boolean => {
@@ -75,6 +77,8 @@ class Descriptors {
         return this.shell(redirect.fd, `${redirect.fd}>&${redirect.of}`)
       case "pipe":
         return this.pipe(redirect)
+      case "terminal":
+        throw noTerminal
     }
   }
 

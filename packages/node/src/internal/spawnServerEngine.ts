@@ -29,7 +29,8 @@ import {
   type Redirect as EngineRedirect,
   SpawnFailure,
   type SpawnRequest,
-  type StageRequest
+  type StageRequest,
+  type TerminalRequest
 } from "effect-process/Engine"
 import { atStage, failure, isExhaustion, missingInterpreter } from "./errno.ts"
 import { connect, environment } from "./owner.ts"
@@ -77,6 +78,8 @@ const redirectOf = (redirect: EngineRedirect): Redirect => {
       return { fd, kind: redirect.end, pipe: redirect.pipe }
     case "descriptor":
       return { fd, kind: "dup", of: redirect.of }
+    case "terminal":
+      return { fd, kind: "terminal" }
   }
 }
 
@@ -111,9 +114,16 @@ const checkSize = ({ pipes, stages }: SpawnRequest): void => {
   )
 }
 
+const terminalOf = ({ columns, input, output, rows }: TerminalRequest): NonNullable<ClientRequest["terminal"]> => ({
+  columns,
+  rows,
+  ...(input === undefined ? {} : { input }),
+  ...(output === undefined ? {} : { output })
+})
+
 const translate = (request: SpawnRequest): ClientRequest => {
   checkSize(request)
-  const { gracePeriod, killSignal, pipes, stages, timeout } = request
+  const { gracePeriod, killSignal, pipes, stages, terminal, timeout } = request
   const signal = numberOf(killSignal)
   if (signal === undefined) throw refused("InvalidArgument", `${killSignal} is no signal of this system`)
   const deadline = timeout === undefined || !Duration.isFinite(timeout) ? undefined : Duration.toMillis(timeout)
@@ -123,7 +133,8 @@ const translate = (request: SpawnRequest): ClientRequest => {
     killSignal: signal,
     graceMs: spawnServerJob.graceMillis(gracePeriod),
     // The server finds out by itself whether there is a terminal.
-    foreground: inheritsStdin(request),
+    foreground: terminal === undefined && inheritsStdin(request),
+    ...(terminal === undefined ? {} : { terminal: terminalOf(terminal) }),
     ...(deadline === undefined ? {} : { deadlineMs: Math.min(deadline, Number.MAX_SAFE_INTEGER) })
   }
 }

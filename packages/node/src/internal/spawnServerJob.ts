@@ -151,6 +151,11 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
       (all) => (all.length === 0 ? unkillable ?? [] : all).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(() => processTable.usageOf(pid) ?? noUsage),
+    resize: (columns, rows) =>
+      Effect.tryPromise({
+        try: () => job.resize(columns, rows),
+        catch: (error) => error instanceof ServerLost ? lost(error) : new SignalFailure({ reason: "Gone" })
+      }),
     extendDeadline: (by) =>
       Effect.tryPromise({ try: () => job.extendDeadline(Duration.toMillis(by)), catch: (error) => error }).pipe(
         Effect.catchAll((error) => error instanceof ServerLost ? Effect.fail(lost(error)) : Effect.void)

@@ -79,6 +79,8 @@ export class Handle<E> implements Process<E> {
 
   readonly terminate: Process<E>["terminate"] = (options) => this.#job.terminate(options)
 
+  readonly resize: Process<E>["resize"] = (columns, rows) => this.#job.resize(columns, rows)
+
   readonly extendDeadline: Process<E>["extendDeadline"] = (by) => this.#job.extendDeadline(by)
 
   toJSON() {

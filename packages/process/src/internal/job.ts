@@ -11,7 +11,7 @@ import * as FiberId from "effect/FiberId"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import { type Ended, ProcessGone, type SpawnServerLost, TimedOut, Unkillable } from "../CommandError.ts"
+import { type Ended, ProcessGone, type SpawnServerLost, TerminalError, TimedOut, Unkillable } from "../CommandError.ts"
 import type { StageResult } from "../CommandResult.ts"
 import type { Engine, EngineJob, StageExit } from "../Engine.ts"
 import type { ExitStatus } from "../ExitStatus.ts"
@@ -24,7 +24,7 @@ import type { Observation } from "./observation.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
 import type { Plan } from "./plan.ts"
-import { secretsOf, settingsOf, show, type Spec } from "./spec.ts"
+import { secretsOf, settingsOf, show, sizeProblem, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
 import { printable, scrub } from "./text.ts"
@@ -156,7 +156,12 @@ export class Job<E> {
   }
 
   private get failedStage(): number | undefined {
-    return failedStage(this.spec.stages, this.stageExits, (stage) => this.stdio.wasAbandoned(stage))
+    return failedStage(
+      this.spec.stages,
+      this.stageExits,
+      (stage) => this.stdio.wasAbandoned(stage),
+      this.spec.settings.terminal !== undefined
+    )
   }
 
   /** Of the last stage that failed, else of the last stage. */
@@ -406,6 +411,26 @@ export class Job<E> {
           ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })
           : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
       })
+    })
+  }
+
+  resize(columns: number, rows: number): Effect.Effect<void, TerminalError | ProcessGone | SpawnServerLost> {
+    return Effect.suspend((): Effect.Effect<void, TerminalError | ProcessGone | SpawnServerLost> => {
+      const { resize } = this.running
+      const command = this.name
+      if (this.spec.settings.terminal === undefined || resize === undefined) {
+        return Effect.fail(
+          new TerminalError({ command, reason: "NoTerminal", detail: "give it one with Command.terminal" })
+        )
+      }
+      const problem = sizeProblem({ columns, rows })
+      if (problem !== undefined) {
+        return Effect.fail(new TerminalError({ command, reason: "InvalidSize", detail: problem }))
+      }
+      return Effect.mapError(resize(columns, rows), (failure) =>
+        failure._tag === "SpawnServerLost"
+          ? failure
+          : new ProcessGone({ command, pids: [this.running.pid], state: "its terminal has ended" }))
     })
   }
 

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { type PipeRequest, type Redirect, SpawnFailure, type StageRequest } from "../Engine.ts"
+import { type PipeRequest, type Redirect, SpawnFailure, type StageRequest, type TerminalRequest } from "../Engine.ts"
 import { File, ToStdout } from "../Stdio.ts"
 import {
   type Descriptor,
@@ -12,6 +12,7 @@ import {
   isObject,
   type Output,
   show,
+  type Size,
   type Spec,
   type Stage,
   unredact
@@ -54,6 +55,7 @@ export interface Plan {
   readonly stderr: ReadonlyArray<Source>
   readonly feeds: ReadonlyArray<Feed>
   readonly drains: ReadonlyArray<Drain>
+  readonly terminal: TerminalRequest | undefined
 }
 
 /** Thrown within this module only: a check is deep inside what it is a check of. */
@@ -155,6 +157,15 @@ class Wiring {
   stdin: number | undefined
   /** Between the last stage and this one. */
   private link: number | undefined
+  /** Whether what is piped to and from us is on a terminal instead. */
+  private readonly isOnTerminal: boolean
+  private typed: number | undefined
+  /** Who takes what is shown: stdout where it is on the terminal, else stderr. */
+  private shown: { readonly fd: 1 | 2; readonly stage: number; readonly sink: AnySink | undefined } | undefined
+
+  constructor(isOnTerminal: boolean) {
+    this.isOnTerminal = isOnTerminal
+  }
 
   private pipe(owner: PipeRequest["owner"]): number {
     return this.pipes.push({ owner }) - 1
@@ -184,6 +195,30 @@ class Wiring {
     return this.write(fd, pipe)
   }
 
+  /** The stdin of the first stage. */
+  private fromUs(pipe: number): Redirect {
+    if (!this.isOnTerminal) return this.read(0, pipe)
+    this.typed = pipe
+    return { fd: 0, to: "terminal" }
+  }
+
+  private onScreen(fd: 1 | 2, stage: number, sink: AnySink | undefined): Redirect {
+    // Whichever it is, all that is shown comes out there: it cannot be told who wrote what.
+    if (fd === 1 || this.shown?.fd !== 1) this.shown = { fd, stage, sink: sink ?? this.shown?.sink }
+    return { fd, to: "terminal" }
+  }
+
+  /** The pipes that the terminal is joined to, once all stages are known. */
+  terminal(size: Size): TerminalRequest {
+    const { shown, typed: input } = this
+    if (shown === undefined) return { ...size, input, output: undefined }
+    const { fd, sink, stage } = shown
+    const name = fd === 1 ? "stdout" : "stderr"
+    if (sink === undefined) this.source(fd, this[name], stage)
+    else this.drain(name, fd, stage, sink)
+    return { ...size, input, output: this.pipes.length - 1 }
+  }
+
   private source(fd: 1 | 2, sources: Array<Source>, stage: number): Redirect {
     const pipe = this.pipe("reads")
     sources.push({ pipe, stage })
@@ -196,7 +231,7 @@ class Wiring {
     if (stdin === undefined || stdin === "pipe") {
       if (link !== undefined) return this.read(0, link)
       this.stdin = this.pipe("writes")
-      return this.read(0, this.stdin)
+      return this.fromUs(this.stdin)
     }
     if (stdin === "inherit") return { fd: 0, to: "inherit" }
     if (stdin === "ignore") return { fd: 0, to: "null" }
@@ -204,8 +239,9 @@ class Wiring {
     if (isStream(stdin)) {
       const redirect = this.feed(stage === 0 ? "stdin" : `stdin of stage ${stage}`, 0, stdin)
       // A second use of the handle's stdin is told that it has one.
-      if (stage === 0) this.stdin = this.pipes.length - 1
-      return redirect
+      if (stage > 0) return redirect
+      this.stdin = this.pipes.length - 1
+      return this.fromUs(this.stdin)
     }
     throw new Bad(`stdin ${show(stdin)}; write "pipe", "inherit", "ignore", Stdio.file(path) or a Stream`)
   }
@@ -222,7 +258,9 @@ class Wiring {
     if (output === "ignore") return { fd, to: "null" }
     if (output instanceof File) return fileAt(name, fd, output, "write")
     if (fd === 2 && output instanceof ToStdout) return { fd, to: "descriptor", of: 1 }
-    if (isSink(output)) return this.drain(name, fd, stage, output)
+    if (isSink(output)) {
+      return this.isOnTerminal && fd === 1 ? this.onScreen(1, stage, output) : this.drain(name, fd, stage, output)
+    }
     const more = fd === 2 ? ", Stdio.toStdout" : ""
     throw new Bad(`${name} ${show(output)}; write "pipe", "inherit", "ignore", Stdio.file(path)${more} or a Sink`)
   }
@@ -242,11 +280,11 @@ class Wiring {
     const next = feeds === undefined ? undefined : this.pipe("none")
     const stdout = this.output("stdout", 1, stage.stdout, index, () => {
       if (next !== undefined && feeds !== "stderr") return this.write(1, next)
-      return this.source(1, this.stdout, index)
+      return this.isOnTerminal ? this.onScreen(1, index, undefined) : this.source(1, this.stdout, index)
     })
     const stderr = this.output("stderr", 2, stage.stderr, index, () => {
       if (next !== undefined && feeds !== "stdout") return this.write(2, next)
-      return this.source(2, this.stderr, index)
+      return this.isOnTerminal ? this.onScreen(2, index, undefined) : this.source(2, this.stderr, index)
     })
     const more = [...stage.descriptors].map(([fd, descriptor]) => this.descriptor(fd, descriptor, index))
     this.link = next
@@ -278,11 +316,11 @@ const stageOf = (
 
 /** @internal */
 export const make = (
-  { stages: [first, ...rest] }: Spec,
+  { settings, stages: [first, ...rest] }: Spec,
   owner: Readonly<Record<string, string>>,
   trace: Variables = {}
 ): Either.Either<Plan, SpawnFailure> => {
-  const wiring = new Wiring()
+  const wiring = new Wiring(settings.terminal !== undefined)
   let index = 0
   const next = (stage: Stage): StageRequest => {
     if (stage.problem !== undefined) throw new Bad(stage.problem)
@@ -292,8 +330,9 @@ export const make = (
   }
   try {
     const stages: Plan["stages"] = [next(first), ...rest.map(next)]
+    const terminal = settings.terminal === undefined ? undefined : wiring.terminal(settings.terminal)
     const { drains, feeds, pipes, stderr, stdin, stdout } = wiring
-    return Either.right({ stages, pipes, stdin, stdout, stderr, feeds, drains })
+    return Either.right({ stages, pipes, stdin, stdout, stderr, feeds, drains, terminal })
   } catch (bad) {
     if (!(bad instanceof Bad)) throw bad
     const { detail, path } = bad

@@ -76,14 +76,15 @@ const lostOfStage = (stage: spec.Stage, index: number, last: number): ReadonlyAr
 }
 
 const lostOfJob = ({ settings }: spec.Spec): ReadonlyArray<Setting> => {
-  const { gracePeriod, killSignal, label, maxOutput, verbose } = settings
+  const { gracePeriod, killSignal, label, maxOutput, terminal, verbose } = settings
   const said: ReadonlyArray<readonly [Setting, boolean]> = [
     ["killSignal", killSignal !== undefined],
     ["gracePeriod", gracePeriod !== undefined],
     ["timeout", spec.settingsOf({ settings } as spec.Spec).timeout !== undefined],
     ["maxOutput", maxOutput !== undefined && maxOutput !== Infinity],
     ["label", label !== undefined],
-    ["verbose", verbose === true]
+    ["verbose", verbose === true],
+    ["terminal", terminal !== undefined]
   ]
   return said.flatMap(([setting, isLost]) => isLost ? [setting] : [])
 }

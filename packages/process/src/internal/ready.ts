@@ -88,6 +88,10 @@ class ReadyProcess<E> implements Process<E> {
     return this.#process.terminate
   }
 
+  get resize() {
+    return this.#process.resize
+  }
+
   get extendDeadline() {
     return this.#process.extendDeadline
   }

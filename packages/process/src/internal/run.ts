@@ -3,6 +3,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import { type Ended, NonZeroExit, Signaled, TimedOut } from "../CommandError.ts"
 import type { StageResult } from "../CommandResult.ts"
@@ -34,7 +35,11 @@ export const withStdin = <E, R>(self: Command<E, R>): Command<E, R> => {
   if (stdin !== undefined && stdin !== "pipe") return self
   const known = withEmptyStdin.get(self)
   if (known !== undefined) return known as Command<E, R>
-  const made = map<E, R>(self, (spec) => setStdin(spec, "ignore"))
+  // On a terminal the end of the input is typed: /dev/null would take the keyboard away.
+  const made = map<E, R>(
+    self,
+    (spec) => setStdin(spec, spec.settings.terminal === undefined ? "ignore" : Stream.empty)
+  )
   withEmptyStdin.set(self, made)
   return made
 }

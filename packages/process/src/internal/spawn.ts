@@ -101,9 +101,17 @@ const acquire = <E, R>(
     const plan = isDry ? withoutStreams(planned.right) : planned.right
     const { gracePeriod, killSignal, timeout } = settingsOf(spec)
     const started = engine.clock.unsafeCurrentTimeMillis()
-    const { pipes, stages } = plan
+    const { pipes, stages, terminal } = plan
     return Effect.matchEffect(
-      engine.spawn({ stages, pipes, killSignal, gracePeriod, timeout, secrets: secretsOf(spec) }),
+      engine.spawn({
+        stages,
+        pipes,
+        killSignal,
+        gracePeriod,
+        timeout,
+        secrets: secretsOf(spec),
+        ...(terminal === undefined ? {} : { terminal })
+      }),
       {
         onFailure: (failure) => notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
         onSuccess: (running) => {

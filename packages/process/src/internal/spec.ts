@@ -60,6 +60,12 @@ export interface Stage {
   readonly traced: boolean
 }
 
+/** Of a terminal. @internal */
+export interface Size {
+  readonly columns: number
+  readonly rows: number
+}
+
 /**
  * What is said of the whole job. Of a pipeline, what the left-most stage that has one says.
  *
@@ -73,6 +79,7 @@ export interface Settings {
   readonly maxOutput?: number
   readonly label?: string
   readonly verbose?: boolean
+  readonly terminal?: Size
 }
 
 /** @internal */
@@ -260,6 +267,27 @@ export const setUmask = (self: Spec, umask: number): Spec =>
   isCount(umask) && umask <= 0o777
     ? each(self, (stage) => ({ ...stage, umask }))
     : withProblem(self, `umask: ${show(umask)}; write a number from 0 to 0o777`)
+
+/**
+ * What is wrong with the size of a terminal, if anything is.
+ *
+ * @internal
+ */
+export const sizeProblem = ({ columns, rows }: Size): string | undefined => {
+  const isSize = (value: unknown): boolean => isCount(value) && value >= 1 && value <= 65_535
+  const bad = [["columns", columns] as const, ["rows", rows] as const].find(([, value]) => !isSize(value))
+  return bad === undefined ? undefined : `${bad[0]} ${show(bad[1])}; write a whole number from 1 to 65535`
+}
+
+/** @internal */
+export const setTerminal = (self: Spec, options: Partial<Size> | undefined): Spec => {
+  if (options !== undefined && !isObject(options)) {
+    return withProblem(self, `terminal: ${show(options)}; write an object such as { columns: 80, rows: 24 }`)
+  }
+  const size = { columns: options?.columns ?? 80, rows: options?.rows ?? 24 }
+  const problem = sizeProblem(size)
+  return problem === undefined ? set(self, { terminal: size }) : withProblem(self, `terminal: ${problem}`)
+}
 
 /** @internal */
 export const setStdin = (self: Spec, stdin: Input): Spec =>

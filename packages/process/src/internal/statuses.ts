@@ -1,6 +1,7 @@
 /** Which stage of a job decides how the job ended. */
 import type { StageExit } from "../Engine.ts"
 import { type ExitStatus, isExited, isKilled } from "../ExitStatus.ts"
+import type { Signal } from "../Signal.ts"
 import type { Stage } from "./spec.ts"
 
 /** @internal */
@@ -21,13 +22,16 @@ const readsOn = (stage: Stage | undefined, exit: StageExit | undefined, order: n
 export const failedStage = (
   stages: ReadonlyArray<Stage>,
   exits: ReadonlyArray<StageExit>,
-  isAbandoned: (stage: number) => boolean
+  isAbandoned: (stage: number) => boolean,
+  isOnTerminal = false
 ): number | undefined => {
   const index = exits.findLastIndex(({ exit, order }, i) => {
     const stage = stages[i]
     if (stage === undefined || isAccepted(stage, exit)) return false
     const readerIsGone = isAbandoned(i) || (stage.feeds !== undefined && !readsOn(stages[i + 1], exits[i + 1], order))
-    return !(isKilled(exit) && exit.signal === "SIGPIPE" && readerIsGone)
+    // A terminal whose reader is gone is hung up.
+    const isToldBy = (signal: Signal) => signal === "SIGPIPE" || (signal === "SIGHUP" && isOnTerminal && isAbandoned(i))
+    return !(isKilled(exit) && isToldBy(exit.signal) && readerIsGone)
   })
   return index < 0 ? undefined : index
 }

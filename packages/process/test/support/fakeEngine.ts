@@ -232,6 +232,11 @@ export class FakeJob implements Engine.EngineJob {
     const ignored = () => {
       // Of what is no pipe of ours nothing is told.
     }
+    const { input = -1, output = -1 } = request.terminal ?? {}
+    if (request.terminal !== undefined) {
+      this.inputs.set(input, new FakeInput((what) => record(`keyboard ${what}`)))
+      this.outputs.set(output, new FakeOutput((what) => record(`screen ${what}`)))
+    }
     this.in = this.inputOf(0, 0) ?? new FakeInput(ignored)
     this.out = this.outputOf(stages.length - 1, 1) ?? new FakeOutput(ignored)
     this.errs = stages.map((_, i) => this.outputOf(i, 2) ?? new FakeOutput(ignored))
@@ -240,6 +245,9 @@ export class FakeJob implements Engine.EngineJob {
 
   private pipeAt(stage: number, fd: number): number {
     const redirect = this.request.stages[stage]?.redirects.find((redirect) => redirect.fd === fd)
+    if (redirect?.to === "terminal") {
+      return (fd === 0 ? this.request.terminal?.input : this.request.terminal?.output) ?? -1
+    }
     return redirect?.to === "pipe" ? redirect.pipe : -1
   }
 
@@ -369,6 +377,12 @@ export class FakeJob implements Engine.EngineJob {
   readonly usage = Effect.succeed({ ...noUsage, maxRss: 42 })
   /** Of each stage, told with its exit. */
   exitUsage: ResourceUsage = noUsage
+
+  readonly resize: NonNullable<Engine.EngineJob["resize"]> = (columns, rows) =>
+    Effect.suspend(() => {
+      this.record(`resize ${columns} ${rows}`)
+      return this.status === undefined ? Effect.void : Effect.fail(new SignalFailure({ reason: "Gone" }))
+    })
 
   readonly expire: Effect.Effect<void> = Effect.asVoid(Deferred.succeed(this.expired, undefined))
 

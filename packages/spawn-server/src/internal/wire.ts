@@ -23,6 +23,7 @@ export const Kind = {
   Shutdown: 10,
   Resume: 11,
   Grow: 12,
+  Resize: 13,
   Welcome: 129,
   Pipes: 130,
   Started: 131,
