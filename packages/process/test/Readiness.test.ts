@@ -90,6 +90,20 @@ describe("line", () => {
       assert.strictEqual(yield* state(fiber), "Success")
     }))
 
+  it.scoped("is not found in half a line that still grows", () =>
+    Effect.gen(function*() {
+      const engine = yield* FakeEngine.make()
+      const fiber = yield* starting(engine, Readiness.line(/port (\d+)/))
+      yield* FakeEngine.adjust("900 millis")
+      yield* engine.job.out.write("port 80")
+      yield* FakeEngine.adjust("900 millis")
+      yield* engine.job.out.write("80")
+      yield* FakeEngine.adjust("900 millis")
+      assert.strictEqual(yield* state(fiber), "waits")
+      yield* engine.job.out.write("\n")
+      assert.strictEqual((yield* Fiber.join(fiber))[1][1], "8080")
+    }))
+
   it.scoped("is found at the end of the output, and given up when there is none", () =>
     Effect.gen(function*() {
       for (const last of ["ready", "other"]) {
