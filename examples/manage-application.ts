@@ -100,8 +100,8 @@ const timeToLiveEnds = Effect.gen(function*() {
   yield* claim("and nothing is left of it", left.length === 0)
 })
 
-// The fourth remedy of the write-up, regeneration (on restart, find what an earlier owner left and end it), is the
-// watchdog's work for now: it ends the jobs when their owner dies, see owner-dies.ts.
+// The fourth remedy of the write-up, regeneration (on restart, find what an earlier owner left and end it), is Orphans.reap. It
+// seldom finds anything: jobs end when their owner dies, see owner-dies.ts.
 export const manageApplication: Example = {
   title: "A manager of local applications",
   usually: "kill start.sh, and sub.sh goes on under init: the manager waits for ever, or believes that nothing runs",

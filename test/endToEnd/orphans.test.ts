@@ -95,21 +95,33 @@ describe("Orphans", () => {
     "says nothing of what is in another pid namespace, whose pids mean others",
     () =>
       provided(Effect.gen(function*() {
-        const mark = `${formerPid()}:1:${boot}:${uid}`
-        const script =
-          `EFFECT_PROCESS_OWNER=${mark} setsid unshare --pid --fork sh -c 'sleep 1043; true' >/dev/null 2>&1 & echo $!`
-        const spawned = Number(execFileSync("sh", ["-c", script], { encoding: "utf8" }))
-        const inside = yield* until("it runs", () =>
-          fs.readdirSync("/proc").map(Number).find((pid) =>
-            pid > 0 && observer.see(pid)?.commandLine === "sleep 1043"
-          ))
+        const mark = `EFFECT_PROCESS_OWNER=${formerPid()}:1:${boot}:${uid}`
+        const end = (pid: number) => Effect.sync(() => observer.isAlive(pid) && process.kill(pid, "SIGKILL"))
+        const inNamespace = (outside: string, inside: string, seconds: number) =>
+          Effect.gen(function*() {
+            const unshared = `setsid unshare --pid --fork sh -c '${inside} sleep ${seconds}; true'`
+            const script = `${outside} ${unshared} >/dev/null 2>&1 & echo $!`
+            const outer = Number(execFileSync("sh", ["-c", script], { encoding: "utf8" }))
+            yield* Effect.addFinalizer(() => end(outer))
+            const pid = yield* until("it runs", () =>
+              fs.readdirSync("/proc").map(Number).find((one) =>
+                one > 0 && observer.see(one)?.commandLine === `sleep ${seconds}`
+              ))
+            yield* Effect.addFinalizer(() => end(pid))
+            return { outer, pid }
+          })
+        const container = yield* inNamespace("", mark, 1047)
+        const job = yield* inNamespace(mark, "", 1048)
         const rows = yield* Orphans.find
-        const outer = rows.find(({ pid }) => pid === spawned)
-        // What started it is here. What is below that is its descendant, not judged by its own mark.
-        assert.strictEqual(outer?.isMarked, true)
-        assert.strictEqual(rows.find(({ pid }) => pid === inside)?.isMarked, false)
-        yield* Orphans.reap({ only: ({ owner }) => owner.pid === outer?.owner.pid })
-        assert.isFalse(observer.isAlive(inside))
+        assert.isUndefined(rows.find(({ pid }) =>
+          pid === container.pid
+        ))
+        // What was started here is ours, and with it what is below.
+        assert.strictEqual(rows.find(({ pid }) => pid === job.outer)?.isMarked, true)
+        assert.strictEqual(rows.find(({ pid }) => pid === job.pid)?.isMarked, false)
+        yield* Orphans.reap({ only: ({ owner }) => mark.includes(`=${owner.mark}`), gracePeriod: 300 })
+        assert.isFalse(observer.isAlive(job.pid))
+        assert.isTrue(observer.isAlive(container.pid))
       }))
   )
 
