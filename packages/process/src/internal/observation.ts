@@ -20,10 +20,9 @@ import { CountedInput, CountedOutput } from "./countedPipes.ts"
 import { Measures } from "./measures.ts"
 import type { Plan } from "./plan.ts"
 import { shellLine, timeLines, traceLines } from "./shown.ts"
-import { JobSpan, statusAttributes } from "./span.ts"
+import { JobSpan, programOf, statusAttributes } from "./span.ts"
 import { secretsOf, type Spec } from "./spec.ts"
 import { printable, scrub } from "./text.ts"
-import { shown } from "./words.ts"
 
 /** Whose word it is whether the job has failed: the runner's, or for want of one what `exit` of its handle says. @internal */
 export type Judge = "runner" | "handle"
@@ -91,8 +90,8 @@ export class Observation {
 
   /** A line of the log, within the span, that says of which job and process it is. */
   log(level: LogLevel.LogLevel, message: string): Effect.Effect<void> {
-    const [file = []] = this.spec.stages[0].words
-    const job = scrub(this.spec.settings.label ?? shown(file), secretsOf(this.spec))
+    const { label } = this.spec.settings
+    const job = typeof label === "string" ? scrub(label, secretsOf(this.spec)) : programOf(this.spec)
     const annotations = { job, ...(this.pid !== undefined && { pid: this.pid }) }
     return this.within(Effect.annotateLogs(Effect.logWithLevel(level, message), annotations))
   }
