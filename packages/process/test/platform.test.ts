@@ -115,6 +115,8 @@ describe("toPlatform", () => {
     [Command.user(ls, { uid: 1, gid: 1, groups: [2] }), ["user"]],
     [Command.argv0(ls, "dir"), ["argv0"]],
     [Command.label(ls, "list"), ["label"]],
+    [Command.verbose(ls), ["verbose"]],
+    [Command.propagateTrace(ls), ["propagateTrace"]],
     [ls.pipe(Command.timeout(1), Command.pipeTo(ls), Command.nice(1), Command.umask(0)), ["nice", "umask", "timeout"]]
   ]
   for (const [index, [command, settings]] of cases.entries()) {

@@ -53,6 +53,7 @@ export class Observation {
   private verdict: Exit.Exit<unknown, unknown> | undefined
   private isOver = false
   private hasLeaked = false
+  private hasOutput = false
 
   /** Of a dry run nothing is told but what would be run. */
   constructor(
@@ -140,8 +141,6 @@ export class Observation {
         })
     }
   }
-
-  private hasOutput = false
 
   private firstOutput({ drains, stderr }: Plan, pipe: number): void {
     if (this.span === undefined || this.hasOutput) return
