@@ -168,7 +168,7 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
         }
         yield* owner.says("| end: TimedOut")
         yield* owner.says("exited 0")
-        assert.lengthOf(owner.lines.filter((line) => line.startsWith("| log:")), 1)
+        assert.lengthOf(owner.lines.filter((line) => line.startsWith("| log: process")), 1)
         assert.isFalse(owner.lines.some((line) => line.startsWith("stopped")))
       })
   )

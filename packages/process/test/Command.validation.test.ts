@@ -5,8 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { describe } from "vitest"
-import { Command, type CommandError, type ProcessSpawner } from "../src/index.ts"
+import { Command, type CommandError, ProcessSpawner } from "../src/index.ts"
+import * as Console from "./support/console.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import * as Logs from "./support/logs.ts"
+import * as Spans from "./support/spans.ts"
 
 const a = Command.make("a")
 const bare: unknown = Object.create(null)
@@ -78,14 +81,16 @@ describe("bad input", () => {
     it.effect(what, () =>
       Effect.gen(function*() {
         const engine = yield* FakeEngine.make()
-        const command = build()
+        // Whoever tells of it has to do with the bad input too.
+        const [logs, traced, console] = [Logs.collect(), Spans.collect(), yield* Console.collect]
+        const command = build().pipe(Command.verbose, Command.propagateTrace)
         const runners: ReadonlyArray<Effect.Effect<unknown, CommandError, ProcessSpawner>> = [
           Command.run(command),
           Stream.runDrain(Command.stream(command)),
           Effect.scoped(Command.start(command))
         ]
         for (const runner of runners) {
-          const error = yield* Effect.flip(engine.provide(runner))
+          const error = yield* Effect.flip(engine.provide(runner)).pipe(logs.provide, traced.provide, console.provide)
           assert.propertyVal(error, "_tag", "SpawnError")
           assert.propertyVal(error, "reason", "InvalidArgument")
           assert.propertyVal(error, "stage", "validate")
@@ -93,8 +98,22 @@ describe("bad input", () => {
           assert.notInclude(error.message, "\n")
         }
         assert.deepStrictEqual(engine.jobs, [])
+        assert.strictEqual(logs.annotations.filter(({ job }) => job !== undefined).length, runners.length)
+        assert.strictEqual(console.printed.length, runners.length)
+        assert.deepStrictEqual(traced.spans.map(({ status }) => status._tag), runners.map(() => "Ended"))
+        const dry = Command.run(command).pipe(Effect.provide(ProcessSpawner.dryRun))
+        assert.propertyVal(yield* Effect.flip(dry), "_tag", "SpawnError")
       }))
   }
+
+  it.effect("a label that is no text names nothing", () =>
+    Effect.gen(function*() {
+      const engine = yield* FakeEngine.make({ program: (job) => job.exit(0) })
+      const [logs, traced] = [Logs.collect(), Spans.collect()]
+      yield* engine.provide(Command.run(Command.label(a, any(5)))).pipe(logs.provide, traced.provide)
+      assert.propertyVal(logs.annotations[0], "job", "a")
+      assert.isFalse(traced.job.attributes.has("effect_process.label"))
+    }))
 
   it.effect("is told of by the first mistake, whatever comes after", () =>
     Effect.gen(function*() {

@@ -38,11 +38,11 @@ describe("at debug level", () => {
   it.effect("a line at the start and one at the end, which name the job and its pid", () =>
     Effect.gen(function*() {
       const engine = yield* sleeping(1500, 3)
-      const run = engine.provide(Command.run(Command.make("sleep", "1.5")))
+      const run = engine.provide(Command.run(Command.make("/bin/sleep", "1.5")))
       const logs = yield* logged(run)
       assert.deepStrictEqual(logs.lines, [
-        "DEBUG sleep 1.5: started",
-        "DEBUG sleep 1.5: exit code 3 after 1s 500ms"
+        "DEBUG /bin/sleep 1.5: started",
+        "DEBUG /bin/sleep 1.5: exit code 3 after 1s 500ms"
       ])
       assert.deepStrictEqual(logs.annotations, [{ job: "sleep", pid: 1000 }, { job: "sleep", pid: 1000 }])
     }))

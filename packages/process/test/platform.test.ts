@@ -116,6 +116,8 @@ describe("toPlatform", () => {
     [Command.argv0(ls, "dir"), ["argv0"]],
     [Command.label(ls, "list"), ["label"]],
     [Command.terminal(ls), ["terminal"]],
+    [Command.verbose(ls), ["verbose"]],
+    [Command.propagateTrace(ls), ["propagateTrace"]],
     [ls.pipe(Command.timeout(1), Command.pipeTo(ls), Command.nice(1), Command.umask(0)), ["nice", "umask", "timeout"]]
   ]
   for (const [index, [command, settings]] of cases.entries()) {

@@ -20,10 +20,9 @@ import { CountedInput, CountedOutput } from "./countedPipes.ts"
 import { Measures } from "./measures.ts"
 import type { Plan } from "./plan.ts"
 import { shellLine, timeLines, traceLines } from "./shown.ts"
-import { JobSpan, statusAttributes } from "./span.ts"
+import { JobSpan, programOf, statusAttributes } from "./span.ts"
 import { secretsOf, type Spec } from "./spec.ts"
 import { printable, scrub } from "./text.ts"
-import { shown } from "./words.ts"
 
 /** Whose word it is whether the job has failed: the runner's, or for want of one what `exit` of its handle says. @internal */
 export type Judge = "runner" | "handle"
@@ -54,6 +53,7 @@ export class Observation {
   private verdict: Exit.Exit<unknown, unknown> | undefined
   private isOver = false
   private hasLeaked = false
+  private hasOutput = false
 
   /** Of a dry run nothing is told but what would be run. */
   constructor(
@@ -91,8 +91,8 @@ export class Observation {
 
   /** A line of the log, within the span, that says of which job and process it is. */
   log(level: LogLevel.LogLevel, message: string): Effect.Effect<void> {
-    const [file = []] = this.spec.stages[0].words
-    const job = scrub(this.spec.settings.label ?? shown(file), secretsOf(this.spec))
+    const { label } = this.spec.settings
+    const job = typeof label === "string" ? scrub(label, secretsOf(this.spec)) : programOf(this.spec)
     const annotations = { job, ...(this.pid !== undefined && { pid: this.pid }) }
     return this.within(Effect.annotateLogs(Effect.logWithLevel(level, message), annotations))
   }
@@ -141,8 +141,6 @@ export class Observation {
         })
     }
   }
-
-  private hasOutput = false
 
   private firstOutput({ drains, stderr }: Plan, pipe: number): void {
     if (this.span === undefined || this.hasOutput) return

@@ -19,6 +19,17 @@ import { shown } from "./words.ts"
 const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 /**
+ * The name of the program, without its directory.
+ *
+ * @internal
+ */
+export const programOf = (spec: Spec): string => {
+  const [file = []] = spec.stages[0].words
+  const path = scrub(shown(file), secretsOf(spec))
+  return path.slice(path.lastIndexOf("/") + 1)
+}
+
+/**
  * What a job is, in the words of the conventions for processes and for programs that are called.
  *
  * Source: https://opentelemetry.io/docs/specs/semconv/registry/attributes/process/ and
@@ -34,12 +45,12 @@ const describe = (spec: Spec): Record<string, unknown> => {
     "process.command": typeof first.argv0 === "string" ? safe(first.argv0) : file,
     "process.command_args": [file, ...args],
     "process.args_count": first.words.length,
-    "process.executable.name": file.slice(file.lastIndexOf("/") + 1),
+    "process.executable.name": programOf(spec),
     ...(typeof first.workingDirectory === "string" && {
       "process.working_directory": safe(first.workingDirectory)
     }),
     ...(rest.length > 0 && { "effect_process.stages": spec.stages.map((stage) => safe(stageName(stage))) }),
-    ...(label !== undefined && { "effect_process.label": safe(label) })
+    ...(typeof label === "string" && { "effect_process.label": safe(label) })
   }
 }
 
