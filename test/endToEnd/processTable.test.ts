@@ -165,8 +165,10 @@ describe("Process.descendants", () => {
     it.scopedLive(`has rows of the same table (${name})`, () =>
       Effect.gen(function*() {
         const job = yield* Command.start(Command.make("sh", "-c", "sleep 115 & exec sleep 116"))
-        const below = yield* treeOnce(job.pid, (rows) => names(rows).join() === "sleep,sleep")
-        const lasting = ({ cpuTime: _cpuTime, rss: _rss, ...rest }: ProcessInfo) => rest
+        const below = yield* treeOnce(job.pid, (rows) =>
+          rows.map(({ commandLine, state }) => `${state} ${commandLine}`).join() === "S sleep 116,S sleep 115")
+        const lasting = ({ cpuTime: _cpuTime, rss: _rss, ...rest }: ProcessInfo) =>
+          rest
         assert.deepStrictEqual((yield* job.descendants).map(lasting), below.slice(1).map(lasting))
       }).pipe(Effect.provide(layer)))
   }
