@@ -13,10 +13,6 @@
  *
  * @since 0.1.0
  */
-import type * as PlatformCommand from "@effect/platform/Command"
-import type { PlatformError } from "@effect/platform/Error"
-import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import type { Inspectable } from "effect/Inspectable"
@@ -25,17 +21,16 @@ import * as Redacted from "effect/Redacted"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import type { Limits, User } from "./Engine.ts"
 import * as internal from "./internal/command.ts"
-import * as platform from "./internal/platform.ts"
 import { shellTemplate } from "./internal/quoting.ts"
 import * as spec from "./internal/spec.ts"
 import { scrub } from "./internal/text.ts"
 import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
-import type { Signal } from "./Signal.ts"
 import type * as Stdio from "./Stdio.ts"
 
+export * from "./CommandPlatform.ts"
 export * from "./CommandRunner.ts"
+export * from "./CommandSettings.ts"
 
 /**
  * @since 0.1.0
@@ -191,123 +186,6 @@ export const shell: {
 }
 
 /**
- * A command as `@effect/platform` describes it, as one of ours. `uid` and `gid` go together. A Sink takes the output here, where it
- * transforms it there; `NodeCommandExecutor` runs such a command as it is meant.
- *
- * @example
- * import * as Platform from "@effect/platform/Command"
- * import { Command } from "effect-process"
- *
- * const platform = Platform.make("ls", "-l").pipe(Platform.pipeTo(Platform.make("wc", "-l")))
- *
- * String(Command.fromPlatform(platform)) // => "ls -l | wc -l"
- *
- * @since 0.1.0
- * @category constructors
- */
-export const fromPlatform = (command: PlatformCommand.Command): Command<PlatformError> =>
-  internal.make(platform.from(command))
-
-/**
- * What `toPlatform` may lose, by the name of the combinator. `arguments` are redacted ones, and bad input.
- *
- * @since 0.1.0
- * @category models
- */
-export type Setting =
-  | "arguments"
-  | "env"
-  | "stdin"
-  | "stdout"
-  | "stderr"
-  | "fd"
-  | "pipeTo"
-  | "killSignal"
-  | "gracePeriod"
-  | "timeout"
-  | "acceptExitCodes"
-  | "maxOutput"
-  | "limits"
-  | "nice"
-  | "umask"
-  | "user"
-  | "argv0"
-  | "propagateTrace"
-  | "label"
-  | "verbose"
-  | "terminal"
-
-/**
- * A command that `@effect/platform` cannot describe: it says nothing of `settings`, of which there is at least one.
- *
- * @since 0.1.0
- * @category errors
- */
-export class SettingsLost extends Data.TaggedError("SettingsLost")<{
-  readonly command: string
-  readonly settings: ReadonlyArray<Setting>
-}> {
-  override get message(): string {
-    return `${this.command}: @effect/platform cannot say: ${this.settings.join(", ")}`
-  }
-}
-
-/**
- * The same command as `@effect/platform` describes it, for a library that takes one of those; or what would be lost. An
- * `Either` is also an Effect.
- *
- * Redacted values are not revealed, Sinks (which transform an output there) are not handed over, and neither is a stdin that is
- * empty or a file. The runners of `@effect/platform` judge no status, so `acceptExitCodes("any")` is not lost.
- *
- * @example
- * import { Command } from "effect-process"
- * import { Either } from "effect"
- *
- * Either.isRight(Command.toPlatform(Command.make("ls").pipe(Command.workingDirectory("/tmp")))) // => true
- *
- * const limited = Command.make("make").pipe(Command.timeout("1 minute"), Command.nice(10))
- * Either.getLeft(Command.toPlatform(limited)) // => Some(SettingsLost { settings: ["nice", "timeout"] })
- *
- * @since 0.1.0
- * @category conversions
- */
-export const toPlatform = <E extends PlatformError = never>(
-  self: Command<E>
-): Either.Either<PlatformCommand.Command, SettingsLost> =>
-  Either.mapLeft(
-    platform.to(internal.specOf(self)),
-    (settings) => new SettingsLost({ command: internal.name(self), settings })
-  )
-
-/**
- * The text without the redacted arguments and variables of the command, for whoever shows what it printed.
- *
- * @example
- * import { Command } from "effect-process"
- * import { Redacted } from "effect"
- *
- * const login = Command.make("login").pipe(Command.env({ TOKEN: Redacted.make("s3cret") }))
- *
- * Command.hideRedacted(login, "token s3cret refused") // => "token <redacted> refused"
- *
- * @since 0.1.0
- * @category conversions
- */
-export const hideRedacted: {
-  (text: string): <E, R>(self: Command<E, R>) => string
-  <E, R>(self: Command<E, R>, text: string): string
-} = dual(
-  2,
-  <E, R>(self: Command<E, R>, text: string): string => scrub(text, spec.secretsOf(internal.specOf(self)))
-)
-
-/** Makes a combinator of one argument dual. */
-const setter = <A>(set: (self: spec.Spec, value: A) => spec.Spec): {
-  (value: A): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, value: A): Command<E, R>
-} => dual(2, <E, R>(self: Command<E, R>, value: A): Command<E, R> => internal.map(self, (old) => set(old, value)))
-
-/**
  * Adds variables to the owner's environment, which is read at each spawn. `undefined` removes one; a redacted value is
  * hidden in all that this library shows. A second call merges. With `extendEnv: false` the child gets these alone (and the
  * mark `EFFECT_PROCESS_OWNER`, see `NodeProcess`).
@@ -350,7 +228,7 @@ export const env: {
 export const workingDirectory: {
   (path: string): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, path: string): Command<E, R>
-} = setter((old, path) => spec.each(old, (stage) => ({ ...stage, workingDirectory: path })))
+} = internal.setter((old, path) => spec.each(old, (stage) => ({ ...stage, workingDirectory: path })))
 
 /**
  * What the child reads. Without it a runner gives an empty stdin, `start` a pipe.
@@ -387,7 +265,7 @@ export const stdin: {
 export const feed: {
   (input: string | Uint8Array): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, input: string | Uint8Array): Command<E, R>
-} = setter((old, input) => spec.setStdin(old, Stream.make(input)))
+} = internal.setter((old, input) => spec.setStdin(old, Stream.make(input)))
 
 /**
  * Where the child's stdout goes; a pipe when nothing is said. What is not piped is not captured. Of a pipeline it is the
@@ -519,216 +397,6 @@ export const pipeTo: {
         ? spec.pipe(old, internal.specOf(next), options?.from ?? "stdout")
         : spec.withProblem(old, `pipeTo: ${spec.show(next)} is no command; write Command.make(program)`))
 )
-
-/**
- * The first signal of a termination; `SIGTERM` when nothing is said.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const killSignal: {
-  (signal: Signal): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, signal: Signal): Command<E, R>
-} = setter(spec.setKillSignal)
-
-/**
- * The time from the first signal of a termination to `SIGKILL`; 5 seconds when nothing is said, a bare number is
- * milliseconds. It must be finite. A job that ends sooner is not waited for.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const gracePeriod: {
-  (duration: Duration.DurationInput): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, duration: Duration.DurationInput): Command<E, R>
-} = setter((old, duration) => spec.setDuration(old, "gracePeriod", duration))
-
-/**
- * A deadline, from the spawn until the job is empty. When it passes, the job is terminated, and `exit` and every runner
- * fail with `TimedOut`, which holds what had been captured. A bare number is milliseconds.
- *
- * `Effect.timeout` interrupts instead, and returns after the release without the output.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const timeout: {
-  (duration: Duration.DurationInput): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, duration: Duration.DurationInput): Command<E, R>
-} = setter((old, duration) => spec.setDuration(old, "timeout", duration))
-
-/**
- * The exit codes that are a success, instead of 0; with `"any"` every status is, death by a signal too.
- *
- * @example
- * import { Command } from "effect-process"
- *
- * // grep(1) exits with 1 when no line matches
- * Command.make("grep", "-c", "needle", "haystack.txt").pipe(Command.acceptExitCodes(0, 1), Command.string)
- *
- * @since 0.1.0
- * @category combinators
- */
-export const acceptExitCodes: {
-  (...codes: ReadonlyArray<number | "any">): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, ...codes: ReadonlyArray<number | "any">): Command<E, R>
-} = dual(
-  (args) => isCommand(args[0]),
-  <E, R>(self: Command<E, R>, ...codes: ReadonlyArray<number | "any">): Command<E, R> =>
-    internal.map(self, (old) => spec.setAccepted(old, codes))
-)
-
-/**
- * How many bytes a runner captures of each stream; 100 MiB when nothing is said. A command that writes more is
- * terminated, and the runner fails with `OutputLimitExceeded`. Streams are not bounded by it.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const maxOutput: {
-  (bytes: number): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, bytes: number): Command<E, R>
-} = setter(spec.setMaxOutput)
-
-/**
- * Resource limits of the program, soft and hard. A second call merges. Source: setrlimit(2).
- *
- * @since 0.1.0
- * @category combinators
- */
-export const limits: {
-  (limits: Limits): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, limits: Limits): Command<E, R>
-} = setter(spec.setLimits)
-
-/**
- * The scheduling priority, from -20 (first) to 19 (last). Source: nice(2).
- *
- * @since 0.1.0
- * @category combinators
- */
-export const nice: {
-  (nice: number): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, nice: number): Command<E, R>
-} = setter(spec.setNice)
-
-/**
- * The permissions that files made by the program, or for its redirections, do not get. Source: umask(2).
- *
- * @since 0.1.0
- * @category combinators
- */
-export const umask: {
-  (mode: number): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, mode: number): Command<E, R>
-} = setter(spec.setUmask)
-
-/**
- * Whom the program runs as, which takes privileges. A different user is the only boundary that a hostile child cannot
- * cross: with the owner's own uid it can signal and trace the owner. Source: credentials(7).
- *
- * @since 0.1.0
- * @category combinators
- */
-export const user: {
-  (user: User): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, user: User): Command<E, R>
-} = setter(spec.setUser)
-
-/**
- * The name that the program finds as its argument 0.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const argv0: {
-  (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, name: string): Command<E, R>
-} = setter((old, name) => spec.each(old, (stage) => ({ ...stage, argv0: name })))
-
-/**
- * A terminal of its own for the job, 80 columns and 24 rows when nothing is said: its stdin, stdout and stderr are a
- * pseudo-terminal, so it prompts, colours and edits lines as for a person. What is written to `stdin` is typed, Ctrl-C
- * (`"\x03"`) and its like too; what it shows, what was typed and is echoed among it, comes out of `stdout`, with `\r\n` at the ends of
- * lines. `stderr` has nothing of its own.
- *
- * The end of the input is typed as Ctrl-D; a runner types it at once where it is given no input. What is sent elsewhere (a
- * file, `"ignore"`, a Sink for stderr) is not on the terminal; a Stream as stdin is typed, and a Sink for stdout takes what is
- * shown. Of a pipeline, the first stage reads the keyboard, and the last one and every stderr write the screen. A
- * reader that stops early hangs the terminal up (`SIGHUP`). `TERM` is what the environment says.
- *
- * Interactive shells ignore `SIGTERM`: end them with `Command.killSignal("SIGHUP")`. The engine on `node:child_process` has
- * no terminals and refuses with `Unsupported`.
- *
- * @example
- * import { Command } from "effect-process"
- *
- * // => "24 80\r\n"
- * Command.make("stty", "size").pipe(Command.terminal(), Command.string)
- *
- * @since 0.1.0
- * @category combinators
- */
-export const terminal: {
-  (options?: { readonly columns?: number; readonly rows?: number }): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, options?: { readonly columns?: number; readonly rows?: number }): Command<E, R>
-} = dual(
-  (args) => isCommand(args[0]),
-  <E, R>(self: Command<E, R>, options?: { readonly columns?: number; readonly rows?: number }): Command<E, R> =>
-    internal.map(self, (old) => spec.setTerminal(old, options))
-)
-
-/**
- * A name for the job in logs and spans.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const label: {
-  (name: string): <E, R>(self: Command<E, R>) => Command<E, R>
-  <E, R>(self: Command<E, R>, name: string): Command<E, R>
-} = setter((old, name) => ({ ...old, settings: { ...old.settings, label: name } }))
-
-/**
- * Hands the trace on to the child: the variable `TRACEPARENT` names the job's own span, so that spans of the child hang
- * below it. `TRACESTATE` of the owner's environment is handed on only where it belongs to the same trace. What `env` says of either
- * wins. Without a span (`Effect.withTracerEnabled(false)`) the environment stays as it is.
- *
- * Source: https://www.w3.org/TR/trace-context/ and https://opentelemetry.io/docs/specs/otel/context/env-carriers/
- *
- * @example
- * import { Command } from "effect-process"
- * import { Effect } from "effect"
- *
- * // => "00-3c1cb1a6b3cc5c4bd1d4d8ba0a1cbf7d-1f7a1c0f2e1d3b4a-01\n", or the like
- * Command.make("printenv", "TRACEPARENT").pipe(Command.propagateTrace, Command.string, Effect.withSpan("release"))
- *
- * @since 0.1.0
- * @category combinators
- */
-export const propagateTrace = <E, R>(self: Command<E, R>): Command<E, R> =>
-  internal.map(self, (old) => spec.each(old, (stage) => ({ ...stage, traced: true })))
-
-/**
- * Prints what a shell's `set -x` and `time` would, on stderr by the `Console` of the fiber: before the spawn `+` and the command,
- * quoted for a shell and with redacted values hidden, a line for each stage of a pipeline; when the job is empty the real, user
- * and system time as bash prints them. The real time is that until the last stage exited.
- *
- * @example
- * import { Command } from "effect-process"
- *
- * // + LANG=C grep -c 'two words' notes.txt
- * //
- * // real	0m0.003s
- * // user	0m0.001s
- * // sys	0m0.001s
- * Command.make("grep", "-c", "two words", "notes.txt").pipe(Command.env({ LANG: "C" }), Command.verbose, Command.string)
- *
- * @since 0.1.0
- * @category combinators
- */
-export const verbose = <E, R>(self: Command<E, R>): Command<E, R> =>
-  internal.map(self, (old) => ({ ...old, settings: { ...old.settings, verbose: true } }))
 
 /**
  * A text without what the command was given as `Redacted`, for showing what the command printed. Errors and logs of this library

@@ -330,7 +330,7 @@ class Talk<E> implements Conversation<E> {
         Effect.zipLeft(this.exitWithin(reason === "Ended" ? exitPatience : Duration.zero), this.screen),
         (exit) =>
           new ExpectationFailed({
-            command: Command.hideRedacted(this.command, String(this.command)),
+            command: Command.redact(this.command, String(this.command)),
             reason,
             pattern: this.hide(pattern),
             within,
@@ -363,7 +363,7 @@ class Talk<E> implements Conversation<E> {
   }
 
   private hide(text: string): string {
-    let hidden = Command.hideRedacted(this.command, text)
+    let hidden = Command.redact(this.command, text)
     for (const secret of this.secrets) hidden = hidden.replaceAll(secret, "<redacted>")
     return hidden
   }

@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import { dual } from "effect/Function"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
 import { hasProperty } from "effect/Predicate"
@@ -97,3 +98,9 @@ export const name = (self: Command<unknown, unknown>): string => specName(specOf
 /** @internal */
 export const specName = ({ stages }: Spec): string =>
   stages.map((stage) => stageName(stage) + (stage.feeds === undefined ? "" : bars[stage.feeds])).join("")
+
+/** Makes a combinator of one argument dual. @internal */
+export const setter = <A>(set: (self: Spec, value: A) => Spec): {
+  (value: A): <E, R>(self: Command<E, R>) => Command<E, R>
+  <E, R>(self: Command<E, R>, value: A): Command<E, R>
+} => dual(2, <E, R>(self: Command<E, R>, value: A): Command<E, R> => map(self, (old) => set(old, value)))
