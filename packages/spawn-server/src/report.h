@@ -74,6 +74,13 @@ void make_room(void);
 /* Before anything is said. */
 void report_to(int socket);
 
+/* supervisor.c: the end of a job. Begun once; after that it can only come sooner. */
+void terminate(int signo, uint32_t grace_ms);
+void kill_now(void);
+
+/* commands.c: what the server asks for, and the end of the lifeline. */
+void on_socket(void);
+
 /* foreground.c: a job that has the terminal. */
 /* A stage was stopped. Returns whether the owner has got the terminal for that, and is to stop as well. */
 bool foreground_stopped(int signo);

@@ -26,8 +26,6 @@
 #define RETRY_MS 500u /* between rounds against what could not be killed */
 #define MANY 256u /* own children from which on waiting is batched */
 
-static uint8_t in_buf[4096];
-
 /* The raw call, as libc's leaves out the usage; WNOWAIT works with it. See waitid(2). */
 static int
 wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
@@ -207,7 +205,7 @@ kill_round(void)
 	job.backoff = job.backoff >= 16 ? 20 : job.backoff * 2;
 }
 
-static void
+void
 kill_now(void)
 {
 	if (job.phase == KILLING || job.phase == GIVEN_UP)
@@ -219,7 +217,7 @@ kill_now(void)
 	kill_round();
 }
 
-static void
+void
 terminate(int signo, uint32_t grace_ms)
 {
 	if (job.phase == GRACE) {
@@ -246,136 +244,6 @@ terminate(int signo, uint32_t grace_ms)
 	(void)tree_signal(&job.tree, signo, true);
 	if (grace_ms == 0)
 		kill_now();
-}
-
-static int
-signal_job(int signo, bool leader_only)
-{
-	struct waited *leader = &job.stages[0];
-	struct proc p;
-	bool sent = false;
-
-	if (leader_only) {
-		if (leader->ended) {
-			errno = ESRCH;
-			return -1;
-		}
-		return kill(leader->pid, signo);
-	}
-	/* kill(2) is content with the leader's zombie, the caller is not. */
-	if (leader->ended) {
-		bool member = false;
-
-		(void)tree_refresh(&job.tree);
-		for (size_t i = 0; i < job.tree.now.n; i++)
-			member = member || (job.tree.now.v[i].pgid == job.tree.pgid && job.tree.now.v[i].state != 'Z');
-		if (!member) {
-			errno = ESRCH;
-			return -1;
-		}
-		return kill(-job.tree.pgid, signo);
-	}
-	/* A leader may have left its own group. */
-	if (proc_stat(leader->pid, &p) == 0 && p.pgid != job.tree.pgid) {
-		if (kill(leader->pid, signo) < 0)
-			return -1;
-		sent = true;
-	}
-	if (kill(-job.tree.pgid, signo) < 0)
-		return sent && errno == ESRCH ? 0 : -1;
-	return 0;
-}
-
-static int
-extend_deadline(uint64_t ms)
-{
-	if (job.deadline < 0)
-		return 0;
-	if (job.phase != RUNNING)
-		return ESRCH;
-	job.deadline_at = later(job.deadline_at, ms);
-	job.deadline_left = later(job.deadline_left, ms);
-	if (!job.paused)
-		arm_deadline(job.deadline_at);
-	return 0;
-}
-
-static void
-on_command(uint16_t kind, struct reader *body)
-{
-	uint32_t token;
-
-	if (rd_u32(body) != job.plan->id)
-		return;
-	switch (kind) {
-	case F_TERMINATE: {
-		int signo = rd_u8(body);
-
-		terminate(signo == 0 ? job.plan->kill_signal : signo, rd_u32(body));
-		return;
-	}
-	case F_KILL:
-		if (job.phase == RUNNING)
-			terminate(SIGKILL, 0);
-		else
-			kill_now();
-		return;
-	case F_SIGNAL: {
-		int signo;
-
-		token = rd_u32(body);
-		signo = rd_u8(body);
-		say_result(token, signal_job(signo, rd_u8(body) == 1) < 0 ? errno : 0);
-		return;
-	}
-	case F_RESUME:
-		foreground_resume();
-		return;
-	case F_RESIZE: {
-		uint16_t columns;
-
-		token = rd_u32(body);
-		columns = rd_u16(body);
-		say_result(token, relay_resize(columns, rd_u16(body)));
-		return;
-	}
-	case F_EXTEND:
-		token = rd_u32(body);
-		say_result(token, extend_deadline(rd_u64(body)));
-		return;
-	case F_LIST:
-		token = rd_u32(body);
-		(void)tree_refresh(&job.tree);
-		say_processes(F_PROCESSES, token);
-		return;
-	default:
-		return;
-	}
-}
-
-static void
-on_socket(void)
-{
-	for (;;) {
-		ssize_t n = recv(job.socket, in_buf, sizeof in_buf, MSG_DONTWAIT);
-		struct reader r, body;
-		uint16_t kind;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n <= 0) {
-			/* The lifeline: the server is gone, and so is the one who wanted the job. */
-			(void)close(job.socket);
-			job.socket = -1;
-			terminate(job.plan->kill_signal, job.plan->grace_ms);
-			return;
-		}
-		r = (struct reader){ in_buf, in_buf + n, false };
-		while (rd_frame(&r, sizeof in_buf, &kind, &body) == 1)
-			on_command(kind, &body);
-	}
 }
 
 static void
