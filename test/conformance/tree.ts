@@ -46,7 +46,8 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
     Effect.gen(function*() {
       const result = yield* Command.run(t.sh("nohup sleep 100 >/dev/null 2>&1 & exit 0"))
       assert.deepInclude(result.exit, { _tag: "Exited", code: 0 })
-      assert.deepStrictEqual(result.leaked.map(({ commandLine }) => commandLine), ["sleep 100"])
+      // On a busy machine it is found before its second exec.
+      assert.match(result.leaked.map(({ commandLine }) => commandLine).join(), /^(nohup )?sleep 100$/)
       yield* t.isEmpty
     }))
 

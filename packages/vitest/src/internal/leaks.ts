@@ -52,19 +52,26 @@ const starts = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number>
  */
 export const begin = (harness: ReadonlySet<number>): Baseline => {
   const view = look()
-  const found = [...starts(view, harness), ...marked(view, false), ...supervisorsOf(view, harness)]
-  return { at: clock.now(), ours: new Set(found.filter((pid) => !harness.has(pid))), harness }
+  // Supervisors bear the mark, too, but their next job may be that of a test.
+  const harnessAndBelow = new Set([...harness, ...supervisorsOf(view, harness)])
+  const found = [...starts(view, harness), ...marked(view, false)]
+  return { at: clock.now(), ours: new Set(found.filter((pid) => !harnessAndBelow.has(pid))), harness }
 }
 
 const supervisorsOf = (view: View, harness: ReadonlySet<number>): ReadonlyArray<number> =>
   [...harness].flatMap((pid) => view.childrenOf(pid))
 
-/** Whether a process hangs below one that was there before: then it is that one's business. */
+/**
+ * Whether a process hangs below one that was there before: then it is that one's business. A supervisor has one job after another;
+ * as long as the leader of an earlier one is there, be it as a zombie, it has that.
+ */
 const isBelow = (view: View, pid: number, { harness, ours }: Baseline): boolean => {
   for (let at = view.row(pid)?.ppid ?? 0, hops = 0; at > 1 && hops < 4096; hops++) {
     if (ours.has(at)) return true
     if (at === process.pid || harness.has(at)) return false
-    at = view.row(at)?.ppid ?? 0
+    const parent = view.row(at)?.ppid ?? 0
+    if (harness.has(parent)) return view.childrenOf(at).some((child) => ours.has(child))
+    at = parent
   }
   return false
 }
