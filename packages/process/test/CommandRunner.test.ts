@@ -7,8 +7,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import { describe } from "vitest"
-import { Command, Engine, ExitStatus, SpawnServerLost } from "../src/index.ts"
+import { Command, ExitStatus, SpawnServerLost } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound } from "./support/fates.ts"
 
 const a = Command.make("a")
 
@@ -125,13 +126,7 @@ describe("run", () => {
   it.effect("maps what a spawn fails with", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make()
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: "a",
-        detail: "no such program"
-      })
+      engine.beforeAnswer = notFound("a")
       const error = yield* Effect.flip(engine.provide(Command.run(a)))
       assert.strictEqual(error.message, "a: NotFound: no such program (ENOENT)")
       const lost = new SpawnServerLost({ lost: "all" })

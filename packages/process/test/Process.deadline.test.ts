@@ -8,14 +8,9 @@ import * as TestClock from "effect/TestClock"
 import { describe } from "vitest"
 import { Command, type CommandError, ExitStatus, type ProcessSpawner } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { unkillable } from "./support/fates.ts"
 
 const slow = Command.make("slow").pipe(Command.timeout("10 seconds"), Command.gracePeriod("2 seconds"))
-
-const unkillable = (job: FakeEngine.FakeJob) =>
-  Effect.sync(() => {
-    job.onSignal = () => Effect.void
-    job.diesOfKill = false
-  })
 
 describe("deadline", () => {
   it.scoped("terminates when it passes and not a millisecond before, and fails exit with TimedOut", () =>

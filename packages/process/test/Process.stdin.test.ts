@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { describe } from "vitest"
 import { Command, ExitStatus } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { unkillable } from "./support/fates.ts"
 import * as Logs from "./support/logs.ts"
 
 /** A program such as `cat > file`: exits with 0 at the end of its input. */
@@ -85,11 +86,7 @@ describe("stdin of a command", () => {
   it.effect("that fails on a job that cannot be killed fails the runner all the same", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({
-        program: (job) =>
-          Effect.sync(() => {
-            job.onSignal = () => Effect.void
-            job.diesOfKill = false
-          })
+        program: unkillable
       })
       const command = Command.make("cat").pipe(Command.stdin(inputs.fails))
       const fiber = yield* Effect.fork(Effect.flip(engine.provide(Command.string(command))))

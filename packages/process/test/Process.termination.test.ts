@@ -12,20 +12,13 @@ import * as TestServices from "effect/TestServices"
 import { describe } from "vitest"
 import { Command, ExitStatus, ProcessSpawner } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { unkillable } from "./support/fates.ts"
 import * as Logs from "./support/logs.ts"
 
 const stubborn = (job: FakeEngine.FakeJob) =>
   Effect.sync(() => {
     job.onSignal = () => Effect.void
   })
-
-const unkillable = (job: FakeEngine.FakeJob) =>
-  Effect.zipRight(
-    stubborn(job),
-    Effect.sync(() => {
-      job.diesOfKill = false
-    })
-  )
 
 const server = Command.make("server").pipe(Command.gracePeriod("2 seconds"))
 

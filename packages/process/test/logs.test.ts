@@ -7,8 +7,9 @@ import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { describe } from "vitest"
-import { Command, Engine, SpawnServerLost } from "../src/index.ts"
+import { Command, SpawnServerLost } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound, unkillable } from "./support/fates.ts"
 import * as Logs from "./support/logs.ts"
 
 /** Counts fibers. */
@@ -58,13 +59,7 @@ describe("at debug level", () => {
   it.effect("a command that is not started", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make()
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: "nosuch",
-        detail: "no such program"
-      })
+      engine.beforeAnswer = notFound("nosuch")
       const logs = yield* logged(engine.provide(Command.run(Command.make("nosuch"))))
       assert.deepStrictEqual(logs.lines, ["DEBUG nosuch: NotFound: no such program (ENOENT)"])
       assert.deepStrictEqual(logs.annotations, [{ job: "nosuch" }])
@@ -157,11 +152,7 @@ describe("at other levels", () => {
   it.effect("an error of what could not be killed", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({
-        program: (job) =>
-          Effect.sync(() => {
-            job.diesOfKill = false
-            job.onSignal = () => Effect.void
-          })
+        program: unkillable
       })
       const logs = yield* logged(engine.provide(Effect.scoped(Command.start(Command.make("nfs")))))
       assert.deepStrictEqual(logs.from("ERROR"), ["ERROR nfs: could not be killed: pid 1000 is in state D"])

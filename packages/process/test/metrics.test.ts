@@ -8,9 +8,10 @@ import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { describe } from "vitest"
-import { Command, Engine, ExitStatus, ProcessMetrics } from "../src/index.ts"
+import { Command, ExitStatus, ProcessMetrics } from "../src/index.ts"
 import { noUsage } from "../src/ProcessInfo.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound } from "./support/fates.ts"
 
 let tests = 0
 
@@ -71,13 +72,7 @@ describe("counts", () => {
       yield* fails(Command.acceptExitCodes(command, 3))
       yield* engine.provide(Command.exitCode(command))
       yield* fails(Command.make(""))
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: "x",
-        detail: "no such program"
-      })
+      engine.beforeAnswer = notFound("x")
       yield* fails(command)
       yield* fails(command)
       const reasons = ["NonZeroExit", "InvalidArgument", "NotFound"]

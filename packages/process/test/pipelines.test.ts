@@ -7,6 +7,7 @@ import { inspect } from "node:util"
 import { describe } from "vitest"
 import { Command, type CommandError, Engine, ExitStatus, type ProcessSpawner, Stdio } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound } from "./support/fates.ts"
 
 const [a, b, c] = [Command.make("a"), Command.make("b"), Command.make("c")] as const
 const three = a.pipe(Command.pipeTo(b), Command.pipeTo(c))
@@ -294,14 +295,7 @@ describe("which stage fails a pipeline", () => {
   it.effect("a spawn that fails names the stage that could not be started", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make()
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: "b",
-        detail: "no such program",
-        index: 1
-      })
+      engine.beforeAnswer = notFound("b", 1)
       const error = yield* Effect.flip(engine.provide(Command.run(three)))
       assert.strictEqual(error.message, "b: NotFound: no such program (ENOENT)")
     }))

@@ -10,9 +10,10 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import { describe } from "vitest"
-import { Command, type CommandError, Engine, ExitStatus, type InvalidOutput, ProcessSpawner } from "../src/index.ts"
+import { Command, type CommandError, ExitStatus, type InvalidOutput, ProcessSpawner } from "../src/index.ts"
 import * as Console from "./support/console.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound, unkillable } from "./support/fates.ts"
 import * as Logs from "./support/logs.ts"
 import * as Spans from "./support/spans.ts"
 
@@ -102,13 +103,7 @@ describe("an error shows no secret", () => {
   it.effect("SpawnError of a redacted program that is not there", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make()
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: `/bin/${argument}`,
-        detail: "no such program"
-      })
+      engine.beforeAnswer = notFound(`/bin/${argument}`)
       assertSafe(yield* Effect.flip(engine.provide(Command.run(Command.make(Redacted.make(argument) as never)))))
     }))
 
@@ -116,11 +111,7 @@ describe("an error shows no secret", () => {
     Effect.gen(function*() {
       const logs = Logs.collect()
       const engine = yield* FakeEngine.make({
-        program: (job) =>
-          Effect.sync(() => {
-            job.diesOfKill = false
-            job.onSignal = () => Effect.void
-          })
+        program: unkillable
       })
       const process = yield* engine.provide(Command.start(Command.stdin(command, "ignore"))).pipe(logs.provide)
       const fiber = yield* Effect.fork(Effect.flip(process.terminate()).pipe(logs.provide))

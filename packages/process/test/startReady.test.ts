@@ -20,6 +20,7 @@ import {
   SpawnServerLost
 } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { unkillable } from "./support/fates.ts"
 import * as Logs from "./support/logs.ts"
 import { failure, Refused, server, starting, state } from "./support/starting.ts"
 
@@ -129,11 +130,7 @@ describe("startReady", () => {
   it.effect("reports what cannot be killed once, and returns within the bounds", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({
-        program: (job) =>
-          Effect.sync(() => {
-            job.onSignal = () => Effect.void
-            job.diesOfKill = false
-          })
+        program: unkillable
       })
       const logs = Logs.collect()
       const start = Effect.scoped(engine.provide(Command.startReady(server, Readiness.line(/ready/), { timeout: 0 })))

@@ -10,8 +10,9 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { describe } from "vitest"
-import { Command, Engine, ExitStatus, SpawnServerLost } from "../src/index.ts"
+import { Command, ExitStatus, SpawnServerLost } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
+import { notFound, unkillable } from "./support/fates.ts"
 import * as Spans from "./support/spans.ts"
 
 const quick = (code = 0) =>
@@ -126,13 +127,7 @@ describe("the span of a job", () => {
   it.effect("of a command that is not started ends with the reason", () =>
     Effect.gen(function*() {
       const engine = yield* quick()
-      engine.beforeAnswer = new Engine.SpawnFailure({
-        reason: "NotFound",
-        stage: "exec",
-        errno: "ENOENT",
-        path: "nosuch",
-        detail: "no such program"
-      })
+      engine.beforeAnswer = notFound("nosuch")
       const traced = Spans.collect()
       yield* traced.provide(engine.provide(Effect.flip(Command.run(Command.make("nosuch")))))
       assert.strictEqual(traced.job.failure, "SpawnError: nosuch: NotFound: no such program (ENOENT)")
@@ -209,11 +204,7 @@ describe("the status of the span is what its runner makes of the job", () => {
   it.effect("what could not be killed", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({
-        program: (job) =>
-          Effect.sync(() => {
-            job.diesOfKill = false
-            job.onSignal = () => Effect.void
-          })
+        program: unkillable
       })
       const traced = Spans.collect()
       const fiber = yield* Effect.fork(
