@@ -98,11 +98,11 @@ make_pipe(struct job *job, const struct pipe_plan *plan, int *read_end, int *wri
 		job->held = true;
 		*(side == 0 ? write_end : read_end) = fd[1 - side];
 	}
-	if (plan->owner == 0 && plan->size == 0)
-		between_grow(job, fd[0]);
 	/* A wish: pipe-user-pages-soft may be spent, and the pipe works at any size. */
 	if (plan->size != 0)
 		(void)fcntl(fd[0], F_SETPIPE_SZ, (int)plan->size);
+	else if (plan->owner == 0)
+		between_grow(job, fd[0]);
 	return 0;
 }
 

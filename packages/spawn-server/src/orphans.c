@@ -126,12 +126,11 @@ lose(struct job *job)
 static void
 supervisor_ended(struct job *job)
 {
-	/* What it said last is still in the socket. */
 	pid_t pid = job->supervisor;
 
+	/* What it said last is still in the socket, and it may be parked by that, dead as it is. */
 	job_on_socket((uint32_t)(job - server.jobs), true);
-	/* It may have been parked by that, dead as it is. */
-	parked_ended(pid);
+	(void)parked_ended(pid);
 	if (job->state == JOB_LIVE)
 		lose(job);
 	job->supervisor = 0;
@@ -195,9 +194,7 @@ reap_children(void)
 		}
 		if (job != NULL)
 			supervisor_ended(job);
-		else if (parked_has(pid))
-			parked_ended(pid);
-		else
+		else if (!parked_ended(pid))
 			orphan_ended(pid);
 		if (waitid(P_PID, (id_t)pid, &taken, WEXITED | WNOHANG | __WALL) < 0 && errno != ECHILD)
 			return;

@@ -78,17 +78,19 @@ parked_pids(pid_t *pids)
 	return nparked;
 }
 
-void
+bool
 parked_ended(pid_t pid)
 {
-	for (size_t i = nparked; i-- > 0;) {
+	for (size_t i = 0; i < nparked; i++) {
 		if (parked[i].pid != pid)
 			continue;
 		let_go_of(i);
 		nparked--;
-		for (size_t k = i; k < nparked; k++)
-			parked[k] = parked[k + 1];
+		for (; i < nparked; i++)
+			parked[i] = parked[i + 1];
+		return true;
 	}
+	return false;
 }
 
 void
@@ -117,7 +119,7 @@ parked_take(struct job *job, const struct supervisor_setup *setup, const uint8_t
 	job->supervisor = parked[i].pid;
 	job->socket = parked[i].socket;
 	parked[i].socket = -1;
-	parked_ended(job->supervisor);
+	(void)parked_ended(job->supervisor);
 	watch(job->socket, ON_JOBS + (uint64_t)(job - server.jobs));
 	return true;
 }

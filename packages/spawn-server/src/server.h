@@ -113,8 +113,8 @@ void parked_on_socket(pid_t pid);
 bool parked_has(pid_t pid);
 /* Into an array that has room for MAX_JOBS besides. */
 size_t parked_pids(pid_t *pids);
-/* It is dead, or has a job again. */
-void parked_ended(pid_t pid);
+/* It is dead, or has a job again. Returns whether it was parked. */
+bool parked_ended(pid_t pid);
 void parked_end_all(void);
 /* pipes.c */
 /* From now on pipes have names, in this directory: the owner cannot open descriptors of ours. */

@@ -175,7 +175,8 @@ static bool
 may_go_on(void)
 {
 	return job.phase == RUNNING && job.begun && !job.failed && job.status < 0 && job.socket >= 0
-		&& (job.plan->flags & (JOB_FOREGROUND | JOB_TERMINAL)) == 0 && job.own.cap <= MANY && job.tree.now.cap <= MANY && job.tree.seen.cap == 0;
+		&& (job.plan->flags & (JOB_FOREGROUND | JOB_TERMINAL)) == 0
+		&& job.own.cap <= MANY && job.tree.now.cap <= MANY && job.tree.seen.cap == 0;
 }
 
 static void
