@@ -8,11 +8,15 @@ export const open = async (): Promise<Session> => {
   const echo = command("echo", ["hi"], { env, stderr: "inherit" })
   const output = async (job: Awaited<ReturnType<SpawnServer["spawn"]>>): Promise<string> => {
     const chunks: Array<Buffer> = []
-    const stdout = job.readable(0)
-    const ended = new Promise((resolve, reject) => {
-      stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
-      stdout.on("end", resolve)
-      stdout.on("error", reject)
+    const stdout = job.reader(0)
+    const ended = new Promise<void>((resolve, reject) => {
+      const pump = () => {
+        for (let chunk = stdout.take(); chunk !== undefined; chunk = stdout.take()) chunks.push(chunk)
+        if (stdout.error !== undefined) reject(stdout.error)
+        else if (stdout.hasEnded) resolve()
+      }
+      stdout.onReadable = pump
+      pump()
     })
     await Promise.all([ended, job.empty()])
     return Buffer.concat(chunks).toString()

@@ -98,11 +98,10 @@ is_live_stage(pid_t pid)
 	return false;
 }
 
-/* Returns true when nothing is left but the leader's zombie. */
+/* Returns true when nothing is left but zombies, the leader's among them. */
 static bool
 reap(void)
 {
-	size_t left = 0;
 	siginfo_t info;
 
 	/*
@@ -114,6 +113,12 @@ reap(void)
 			wait_stage(i);
 	}
 	say_exits();
+	/*
+	 * The kernel's own word, also where /proc hides somebody, and without a look into it: without WEXITED a zombie does
+	 * not count as a child, so ECHILD says that only zombies are left, which say_empty takes.
+	 */
+	if (job.ended == job.plan->nstages && waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0 && errno == ECHILD)
+		return true;
 	if (proc_own_children(&job.own) < 0)
 		return false;
 	/*
@@ -123,21 +128,13 @@ reap(void)
 	for (size_t i = 0; i < job.own.n; i++) {
 		pid_t pid = job.own.v[i].pid;
 
-		if (pid == job.stages[0].pid && job.stages[0].ended)
-			continue;
-		if (is_live_stage(pid) || wait_one(pid, &info, WEXITED | WNOHANG | __WALL, NULL) < 0 || info.si_pid == 0)
-			left++;
+		if ((pid != job.stages[0].pid || !job.stages[0].ended) && !is_live_stage(pid))
+			(void)wait_one(pid, &info, WEXITED | WNOHANG | __WALL, NULL);
 	}
-	/*
-	 * The kernel's own word, also where /proc hides somebody: without WEXITED a zombie does not count as a child, so
-	 * ECHILD says that nobody but the leader's zombie is left.
-	 */
-	if (left == 0 && waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0)
-		left++;
 	/* Every wake-up costs a call for each child; ten thousand that end one by one must not cost their square. */
 	if (job.own.n > MANY)
 		job.reap_at = now_ms() + 10;
-	return left == 0;
+	return false;
 }
 
 static void
@@ -151,6 +148,8 @@ say_empty(void)
 	job.slot->leader = 0;
 	if (leader > 0)
 		(void)wait_one(leader, &info, WEXITED | WNOHANG, NULL);
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) == 0 && info.si_pid != 0)
+		continue;
 	say(F_EMPTY);
 }
 
