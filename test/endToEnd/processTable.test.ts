@@ -1,11 +1,15 @@
 /** The process table, judged by ps(1), pstree(1) and what the tests themselves started. */
 import { assert, describe, it } from "@effect/vitest"
 import { NodeProcess } from "@effect-process/node"
+import { defaultBinary } from "@effect-process/spawn-server"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Command, type ProcessInfo, ProcessTable } from "effect-process"
 import { execFileSync, spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { timed, until } from "../support/scenario.ts"
@@ -141,6 +145,30 @@ describe("ProcessTable", () => {
       })),
     60_000
   )
+
+  it.scopedLive("reads a large table in parts with the rows that it has in one piece, and leaves no reader of them", () =>
+    Effect.gen(function*() {
+      const folder = mkdtempSync(join(tmpdir(), "effect-process-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      // One that knows nothing of tables, as an older one does.
+      const older = join(folder, "older")
+      writeFileSync(older, `#!/bin/sh\n[ "$1" = --processes ] && exit 2\nexec "${defaultBinary()}" "$@"\n`, { mode: 0o755 })
+      const job = yield* Command.start(
+        Command.make(fixtures.program("many"), "700", "idle", "ünd\u{2028}x").pipe(Command.killSignal("SIGKILL"))
+      )
+      yield* treeOnce(job.pid, (rows) => rows.length === 701)
+      const crowd = (layer: typeof NodeProcess.layer) =>
+        Effect.provide(ProcessTable.snapshot, layer).pipe(Effect.map((rows) => ({
+          crowd: rows.filter(({ pgid }) => pgid === job.processGroupId).map(({ rss: _rss, cpuTime: _cpu, ...rest }) => rest),
+          readers: rows.filter(({ commandLine }) => commandLine.includes(" --processes "))
+        })))
+      const inParts = yield* crowd(NodeProcess.layerSpawnServer)
+      assert.lengthOf(inParts.crowd, 701)
+      assert.lengthOf(inParts.readers, 0)
+      assert.include(inParts.crowd.at(-1)?.commandLine, "ünd\\u{2028}x")
+      assert.deepStrictEqual(yield* crowd(NodeProcess.layerChildProcess), inParts)
+      assert.deepStrictEqual(yield* crowd(NodeProcess.layerSpawnServerWith({ binary: older })), inParts)
+    }).pipe(Effect.provide(NodeProcess.layer)))
 
   it.scopedLive.skipIf(!hasPstree)("draws what pstree draws", () =>
     provided(Effect.gen(function*() {

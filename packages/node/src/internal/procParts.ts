@@ -87,21 +87,21 @@ const readParts = (engine: Engine, binary: string, parts: number): Effect.Effect
     Effect.orElse(() => procTable.snapshot)
   )
 
-/** How many rows the last table had. */
-let last = Infinity
+/** `/proc` has a link for each process of the system, also for those that a container does not show. */
+const links = (): number => fs.statSync("/proc").nlink
 
-/**
- * About how many processes there are, without a list of them, which takes its time, too. `/proc` has a link for each process
- * of the system, also for those that a container does not show; of these the last table tells.
- */
-const count = (): number => Math.min(fs.statSync("/proc").nlink, 2 * last)
+/** How many of them were rows of the last table: so their number is known without a list, which takes its time, too. */
+let shown = 1
 
 /** The table of a system, by the programs where it is large. */
 export const snapshot = (engine: Engine, binary: string): Effect.Effect<ReadonlyArray<ProcessInfo>> =>
-  Effect.suspend(() =>
-    count() < large
+  Effect.suspend(() => {
+    const all = links()
+    const table = all * shown < large
       ? procTable.snapshot
       : readParts(engine, binary, Math.min(os.availableParallelism(), mostParts))
-  ).pipe(Effect.tap((rows) => {
-    last = rows.length
-  }))
+    return Effect.map(table, (rows) => {
+      shown = Math.min(1, rows.length / all)
+      return rows
+    })
+  })
