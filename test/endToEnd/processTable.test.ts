@@ -1,7 +1,6 @@
 /** The process table, judged by ps(1), pstree(1) and what the tests themselves started. */
 import { assert, describe, it } from "@effect/vitest"
 import { NodeProcess } from "@effect-process/node"
-import { defaultBinary } from "@effect-process/spawn-server"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,9 +9,12 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { timed, until } from "../support/scenario.ts"
+
+const binary = fileURLToPath(new URL("../../packages/spawn-server/build/effect-process-spawn-server", import.meta.url))
 
 const hasPstree = spawnSync("pstree", ["-V"]).status === 0
 
@@ -47,7 +49,8 @@ describe("ProcessTable", () => {
 
   it.scopedLive("counts CPU time and memory, and tells a stopped process and a zombie", () =>
     provided(Effect.gen(function*() {
-      const script = "(kill -STOP $BASHPID) & while [ $SECONDS -lt 1 ]; do :; done; sleep 0.1 & exec sleep 107"
+      // SECONDS counts whole ones of the clock, so the first may be over at once.
+      const script = "(kill -STOP $BASHPID) & while [ $SECONDS -lt 2 ]; do :; done; sleep 0.1 & exec sleep 107"
       const job = yield* Command.start(Command.make("bash", "-c", script))
       const rows = yield* treeOnce(
         job.pid,
@@ -152,14 +155,16 @@ describe("ProcessTable", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
       // One that knows nothing of tables, as an older one does.
       const older = join(folder, "older")
-      writeFileSync(older, `#!/bin/sh\n[ "$1" = --processes ] && exit 2\nexec "${defaultBinary()}" "$@"\n`, { mode: 0o755 })
+      writeFileSync(older, `#!/bin/sh\n[ "$1" = --processes ] && exit 2\nexec "${binary}" "$@"\n`, { mode: 0o755 })
       const job = yield* Command.start(
         Command.make(fixtures.program("many"), "700", "idle", "ünd\u{2028}x").pipe(Command.killSignal("SIGKILL"))
       )
       yield* treeOnce(job.pid, (rows) => rows.length === 701)
       const crowd = (layer: typeof NodeProcess.layer) =>
         Effect.provide(ProcessTable.snapshot, layer).pipe(Effect.map((rows) => ({
-          crowd: rows.filter(({ pgid }) => pgid === job.processGroupId).map(({ rss: _rss, cpuTime: _cpu, ...rest }) => rest),
+          crowd: rows.filter(({ pgid }) => pgid === job.processGroupId).map(({ rss: _rss, cpuTime: _cpu, ...rest }) =>
+            rest
+          ),
           readers: rows.filter(({ commandLine }) => commandLine.includes(" --processes "))
         })))
       const inParts = yield* crowd(NodeProcess.layerSpawnServer)
