@@ -4,6 +4,7 @@ import { costOf, warm } from "../spawn/echo.ts"
 import type { Program, Settings } from "../support/Program.ts"
 import { quantity, ratioRow } from "../support/report.ts"
 import { compare, interleave } from "../support/rounds.ts"
+import { snapshots } from "./snapshots.ts"
 import * as Worker from "../support/Worker.ts"
 
 const onEchoes = (settings: Settings) =>
@@ -60,4 +61,4 @@ const onNothing = (settings: Settings) =>
     }
   })
 
-export const observe: Program = { name: "observe", title: "bench/observe", parts: [onEchoes, onNothing] }
+export const observe: Program = { name: "observe", title: "bench/observe", parts: [onEchoes, onNothing, snapshots] }

@@ -1,23 +1,11 @@
-/** A C program that calls posix_spawnp(3) in a loop; see native/posix_spawn.c. Built when it is first asked for. */
-import { execFileSync, spawn } from "node:child_process"
-import * as fs from "node:fs"
+/** A C program that calls posix_spawnp(3) in a loop; see native/posix_spawn.c. */
+import { spawn } from "node:child_process"
 import * as readline from "node:readline"
-import { fileURLToPath } from "node:url"
+import { compile } from "../support/native.ts"
 import type { Session } from "./Peer.ts"
 
-const source = fileURLToPath(new URL("../../native/posix_spawn.c", import.meta.url))
-const build = fileURLToPath(new URL("../../build/", import.meta.url))
-
-const compile = (): string => {
-  fs.mkdirSync(build, { recursive: true })
-  const program = `${build}posix_spawn`
-  const warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
-  execFileSync(process.env.CC ?? "cc", [...warnings, "-O2", "-o", program, source], { stdio: ["ignore", 2, 2] })
-  return program
-}
-
 export const open = async (): Promise<Session> => {
-  const child = spawn(compile(), { stdio: ["pipe", "pipe", "inherit"] })
+  const child = spawn(compile("posix_spawn"), { stdio: ["pipe", "pipe", "inherit"] })
   const ended = new Promise((resolve) => child.on("close", resolve))
   const answers = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {

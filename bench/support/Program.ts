@@ -1,6 +1,6 @@
 /** A benchmark: a module `bench/NAME/NAME.ts` whose sections go between its markers in RESULTS.md. */
 import type { Effect, Scope } from "effect"
-import type { ProcessSpawner } from "effect-process"
+import type { ProcessSpawner, ProcessTable } from "effect-process"
 import type { Section } from "./report.ts"
 import type { Failure } from "./Worker.ts"
 
@@ -15,6 +15,6 @@ export interface Program {
   readonly title: string
   /** In this order. Each gets a scope of its own, with which its workers end. */
   readonly parts: ReadonlyArray<
-    (settings: Settings) => Effect.Effect<Section, Failure, ProcessSpawner | Scope.Scope>
+    (settings: Settings) => Effect.Effect<Section, Failure, ProcessSpawner | ProcessTable | Scope.Scope>
   >
 }

@@ -6,9 +6,15 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Command, type ProcessInfo, ProcessTable } from "effect-process"
 import { execFileSync, spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { timed, until } from "../support/scenario.ts"
+
+const binary = fileURLToPath(new URL("../../packages/spawn-server/build/effect-process-spawn-server", import.meta.url))
 
 const hasPstree = spawnSync("pstree", ["-V"]).status === 0
 
@@ -43,7 +49,8 @@ describe("ProcessTable", () => {
 
   it.scopedLive("counts CPU time and memory, and tells a stopped process and a zombie", () =>
     provided(Effect.gen(function*() {
-      const script = "(kill -STOP $BASHPID) & while [ $SECONDS -lt 1 ]; do :; done; sleep 0.1 & exec sleep 107"
+      // SECONDS counts whole ones of the clock, so the first may be over at once.
+      const script = "(kill -STOP $BASHPID) & while [ $SECONDS -lt 2 ]; do :; done; sleep 0.1 & exec sleep 107"
       const job = yield* Command.start(Command.make("bash", "-c", script))
       const rows = yield* treeOnce(
         job.pid,
@@ -141,6 +148,32 @@ describe("ProcessTable", () => {
       })),
     60_000
   )
+
+  it.scopedLive("reads a large table in parts with the rows that it has in one piece, and leaves no reader of them", () =>
+    Effect.gen(function*() {
+      const folder = mkdtempSync(join(tmpdir(), "effect-process-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      // One that knows nothing of tables, as an older one does.
+      const older = join(folder, "older")
+      writeFileSync(older, `#!/bin/sh\n[ "$1" = --processes ] && exit 2\nexec "${binary}" "$@"\n`, { mode: 0o755 })
+      const job = yield* Command.start(
+        Command.make(fixtures.program("many"), "700", "idle", "ünd\u{2028}x").pipe(Command.killSignal("SIGKILL"))
+      )
+      yield* treeOnce(job.pid, (rows) => rows.length === 701)
+      const crowd = (layer: typeof NodeProcess.layer) =>
+        Effect.provide(ProcessTable.snapshot, layer).pipe(Effect.map((rows) => ({
+          crowd: rows.filter(({ pgid }) => pgid === job.processGroupId).map(({ rss: _rss, cpuTime: _cpu, ...rest }) =>
+            rest
+          ),
+          readers: rows.filter(({ commandLine }) => commandLine.includes(" --processes "))
+        })))
+      const inParts = yield* crowd(NodeProcess.layerSpawnServer)
+      assert.lengthOf(inParts.crowd, 701)
+      assert.lengthOf(inParts.readers, 0)
+      assert.include(inParts.crowd.at(-1)?.commandLine, "ünd\\u{2028}x")
+      assert.deepStrictEqual(yield* crowd(NodeProcess.layerChildProcess), inParts)
+      assert.deepStrictEqual(yield* crowd(NodeProcess.layerSpawnServerWith({ binary: older })), inParts)
+    }).pipe(Effect.provide(NodeProcess.layer)))
 
   it.scopedLive.skipIf(!hasPstree)("draws what pstree draws", () =>
     provided(Effect.gen(function*() {

@@ -8,6 +8,7 @@ import type { FileSystem } from "@effect/platform/FileSystem"
 import type { Path } from "@effect/platform/Path"
 import type { Terminal } from "@effect/platform/Terminal"
 import type { WorkerManager } from "@effect/platform/Worker"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -45,12 +46,15 @@ export interface Options {
 export type Services = ProcessSpawner | ProcessTable | Orphans
 
 const services = (
-  engine: Effect.Effect<Engine, EngineUnavailable, Scope.Scope>
+  engine: Effect.Effect<Engine, EngineUnavailable, Scope.Scope>,
+  binary?: string
 ): Layer.Layer<Services, EngineUnavailable> =>
-  Layer.mergeAll(
-    Layer.scoped(ProcessSpawner, Effect.map(engine, fromEngine)),
-    Layer.sync(ProcessTable, () => tableFrom(processTable.source)),
-    Layer.sync(Orphans, () => orphansFrom(orphans.source))
+  Layer.scopedContext(
+    Effect.map(engine, (engine) =>
+      Context.make(ProcessSpawner, fromEngine(engine)).pipe(
+        Context.add(ProcessTable, tableFrom(processTable.sourceOf(engine, binary))),
+        Context.add(Orphans, orphansFrom(orphans.source))
+      ))
   )
 
 /**
@@ -90,7 +94,7 @@ export interface SpawnServerOptions extends Options {
  * @category layers
  */
 export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<Services, EngineUnavailable> =>
-  services(spawnServer.make(options))
+  services(spawnServer.make(options), options.binary)
 
 /**
  * The engine on the spawn server, a small C program that forks on behalf of this one, with a supervisor for each job: every
@@ -118,7 +122,8 @@ export const layerWith = (options: SpawnServerOptions): Layer.Layer<Services, En
               "are not ended, a deadline waits while the event loop is blocked, limits, nice and umask are refused, and " +
               "core dumps, real-time signals and exact resource usage are not told"
           )))
-    )
+    ),
+    options.binary
   )
 
 /**

@@ -136,11 +136,11 @@ export const render = (tree: ReadonlyArray<ProcessInfo>, options?: RenderOptions
 }
 
 /** Texts that a process chose itself are never handed on raw: they may hold what a terminal obeys. */
-const safe = (row: ProcessInfo): ProcessInfo => ({
-  ...row,
-  name: printable(row.name),
-  commandLine: printable(row.commandLine)
-})
+const safe = (row: ProcessInfo): ProcessInfo => {
+  const name = printable(row.name)
+  const commandLine = printable(row.commandLine)
+  return name === row.name && commandLine === row.commandLine ? row : { ...row, name, commandLine }
+}
 
 /**
  * Puts the table on what a platform tells.

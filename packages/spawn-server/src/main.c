@@ -2,16 +2,19 @@
 #include "server.h"
 
 #include "sys.h"
+#include "table.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CONTROL_FD 3
+#define MOST_PARTS 64
 
 /* What a sanitizer reports by; blocked, they would end us without a word. */
 #if defined(SANITIZED)
@@ -56,6 +59,11 @@ main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)printf("effect-process spawn server, protocol %u\n", EP_VERSION);
 		return 0;
+	}
+	if (argc == 4 && strcmp(argv[1], "--processes") == 0) {
+		unsigned long part = strtoul(argv[2], NULL, 10), parts = strtoul(argv[3], NULL, 10);
+
+		return part < parts && parts <= MOST_PARTS ? table_write((unsigned)part, (unsigned)parts) : 2;
 	}
 	if (!is_socket(CONTROL_FD)) {
 		(void)fprintf(stderr, "effect-process spawn server: started by a program that has its socket as descriptor 3\n");

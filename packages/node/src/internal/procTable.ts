@@ -1,5 +1,5 @@
 /** Rows of the process table on Linux, read from /proc. */
-import { procfs } from "@effect-process/spawn-server"
+import { procfs, type TableRow } from "@effect-process/spawn-server"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ProcessInfo } from "effect-process"
@@ -41,14 +41,12 @@ const userName = (uid: number): string => {
 
 const stateOf = (letter: string): ProcessState => letter in processStates ? letter as ProcessState : "?"
 
-/** Fills in what a person wants to see of a row; undefined when the process is gone. */
-export const describe = (stat: procfs.ProcessStat): ProcessInfo | undefined => {
+/** What a person wants to see of a row, from what was read of it. */
+export const complete = ({ commandLine, stat, uid }: TableRow): ProcessInfo => {
   const { name, pgid, pid, ppid, rssBytes, sid, start, systemTicks, threads, userTicks } = stat
-  const uid = fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid
-  if (uid === undefined) return undefined
   // Its main thread alone may have exited. Then the memory and the arguments are to be had from another one only.
   const other = procfs.isDeadState(stat.state) && threads > 1 ? procfs.livingThread(pid) : undefined
-  const commandLine = stat.isKernel ? "" : procfs.readCommandLine(pid, other?.pid)
+  const words = other === undefined ? commandLine : procfs.readCommandLine(pid, other.pid)
   return {
     pid,
     ppid,
@@ -62,8 +60,15 @@ export const describe = (stat: procfs.ProcessStat): ProcessInfo | undefined => {
     rss: other?.rssBytes ?? rssBytes,
     cpuTime: Duration.millis(millisOf(userTicks + systemTicks)),
     startTime: startTime(start),
-    commandLine: commandLine === "" ? `[${name}]` : commandLine
+    commandLine: words === "" ? `[${name}]` : words
   }
+}
+
+/** Fills in what a person wants to see of a row; undefined when the process is gone. */
+export const describe = (stat: procfs.ProcessStat): ProcessInfo | undefined => {
+  const uid = fs.statSync(`/proc/${stat.pid}`, { throwIfNoEntry: false })?.uid
+  if (uid === undefined) return undefined
+  return complete({ stat, uid, commandLine: stat.isKernel ? "" : procfs.readCommandLine(stat.pid) })
 }
 
 /** Undefined when there is none, or it ends while we look. */

@@ -1,11 +1,13 @@
 /** What the engines ask of the process table: who is in a group, who is below whom, what a process has used. */
-import { ownerParts, procfs } from "@effect-process/spawn-server"
+import { defaultBinary, ownerParts, procfs } from "@effect-process/spawn-server"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ProcessInfo, ResourceUsage } from "effect-process"
+import type { Engine } from "effect-process/Engine"
 import type { ProcessSource } from "effect-process/ProcessTable"
 import * as fs from "node:fs"
 import { errnoOf } from "./errno.ts"
+import * as procParts from "./procParts.ts"
 import * as procTable from "./procTable.ts"
 import * as psTable from "./psTable.ts"
 
@@ -100,7 +102,12 @@ export const ownerMark = (): string =>
 const wantsColours = (): boolean =>
   (process.env["NO_COLOR"] ?? "") === "" && process.stdout.isTTY && process.stdout.hasColors()
 
-export const source: ProcessSource = {
-  snapshot: hasProc ? procTable.snapshot : psTable.snapshot,
+/** With an engine on the spawn server, large tables are read by its program, the one that `binary` is. */
+export const sourceOf = (engine: Engine, binary: string | undefined): ProcessSource => ({
+  snapshot: engine.guarantees.engine === "spawn-server"
+    ? procParts.snapshot(engine, binary ?? defaultBinary())
+    : hasProc
+    ? procTable.snapshot
+    : psTable.snapshot,
   wantsColours: Effect.sync(wantsColours)
-}
+})

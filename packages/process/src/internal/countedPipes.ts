@@ -1,25 +1,32 @@
 /** The owner's ends of pipes that tell of each piece that goes through them. */
 import * as Effect from "effect/Effect"
 import type { InputPipe, OutputPipe } from "../Engine.ts"
+import type { Measures } from "./measures.ts"
 
 /** @internal */
 export class CountedOutput implements OutputPipe {
   private readonly pipe: OutputPipe
-  private readonly count: (bytes: number, isFirst: boolean) => void
-  private isFirst = true
+  private readonly measures: Measures | undefined
+  private onFirst: (() => void) | undefined
 
-  constructor(pipe: OutputPipe, count: (bytes: number, isFirst: boolean) => void) {
+  constructor(pipe: OutputPipe, measures: Measures | undefined, onFirst: (() => void) | undefined) {
     this.pipe = pipe
-    this.count = count
+    this.measures = measures
+    this.onFirst = onFirst
   }
 
   poll(): ReturnType<OutputPipe["poll"]> {
     const bytes = this.pipe.poll()
     if (bytes instanceof Uint8Array) {
-      this.count(bytes.byteLength, this.isFirst)
-      this.isFirst = false
+      this.measures?.read(bytes.byteLength)
+      if (this.onFirst !== undefined) this.first(this.onFirst)
     }
     return bytes
+  }
+
+  private first(tell: () => void): void {
+    this.onFirst = undefined
+    tell()
   }
 
   listen(listener: (() => void) | undefined): void {
@@ -42,16 +49,16 @@ export class CountedOutput implements OutputPipe {
 /** @internal */
 export class CountedInput implements InputPipe {
   private readonly pipe: InputPipe
-  private readonly count: (bytes: number) => void
+  private readonly measures: Measures
 
-  constructor(pipe: InputPipe, count: (bytes: number) => void) {
+  constructor(pipe: InputPipe, measures: Measures) {
     this.pipe = pipe
-    this.count = count
+    this.measures = measures
   }
 
   write(bytes: Uint8Array): ReturnType<InputPipe["write"]> {
     return Effect.map(this.pipe.write(bytes), (isRead) => {
-      if (isRead) this.count(bytes.byteLength)
+      if (isRead) this.measures.wrote(bytes.byteLength)
       return isRead
     })
   }

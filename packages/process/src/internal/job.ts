@@ -144,9 +144,15 @@ export class Job<E> {
     // What could not be killed may still take an end of file for the end of a complete input.
     const mayRead = Exit.isFailure(empty) && Cause.isFailType(empty.cause) && empty.cause.error._tag === "Unkillable"
     if (!mayRead) stdio.closeInputs()
+    // Those that read are often about to find the end: only for what is left after them there is a timer.
+    if (!stdio.hasEnded) void Promise.resolve().then(() => this.cutLate())
+  }
+
+  private cutLate(): void {
+    const { stdio } = this
     if (stdio.hasEnded) return
-    const cut = Effect.map(this.within(stdio.ended, bounds.drain), () => stdio.cut())
-    Runtime.runFork(this.runtime)(cut)
+    const cut = Runtime.runFork(this.runtime)(Effect.map(this.sleep(bounds.drain), () => stdio.cut()))
+    stdio.onEnded(() => cut.unsafeInterruptAsFork(FiberId.none))
   }
 
   /** The stage that makes the job a failure. */

@@ -4,47 +4,60 @@ import * as FiberRefs from "effect/FiberRefs"
 import type * as Metric from "effect/Metric"
 import * as MetricLabel from "effect/MetricLabel"
 import type { StageExit } from "../Engine.ts"
-import { type ExitStatus, isExited } from "../ExitStatus.ts"
+import { isExited } from "../ExitStatus.ts"
 import * as ProcessMetrics from "../ProcessMetrics.ts"
 
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
-/** By the labels of the fiber, then by key and value: a metric finds its state by the identity of its labels. */
-const known = new WeakMap<Labels, Map<string, Labels>>()
+/** Labels of a fiber with one more, by its value: a metric finds its state by the identity of its labels. */
+class Labelled {
+  private readonly key: string
+  private readonly labels: Labels
+  private readonly known = new Map<string | number, Labels>()
 
-const labelled = (labels: Labels, key: string, value: string): Labels => {
-  let all = known.get(labels)
-  if (all === undefined) {
-    all = new Map()
-    known.set(labels, all)
+  constructor(key: string, labels: Labels) {
+    this.key = key
+    this.labels = labels
   }
-  const name = `${key}=${value}`
-  const found = all.get(name)
-  if (found !== undefined) return found
-  // In the order of `Metric.tagged`: to the registry another order is another metric.
-  const made = [MetricLabel.make(key, value), ...labels]
-  all.set(name, made)
-  return made
+
+  of(value: string | number): Labels {
+    const found = this.known.get(value)
+    if (found !== undefined) return found
+    // In the order of `Metric.tagged`: to the registry another order is another metric.
+    const made = [MetricLabel.make(this.key, String(value)), ...this.labels]
+    this.known.set(value, made)
+    return made
+  }
 }
 
-/** @internal */
-export const statusOf = (exit: ExitStatus): string => isExited(exit) ? String(exit.code) : exit.signal
+/** By the labels of the fiber. */
+const known = new WeakMap<Labels, Measures>()
+
+/** Most fibers of a program have the same labels. */
+let latest: Measures | undefined
 
 const seconds = (nanoseconds: bigint): number => Number(nanoseconds) / 1e9
 
-/** @internal */
+/** For all jobs with the same labels. @internal */
 export class Measures {
   private readonly labels: Labels
+  private readonly statuses: Labelled
+  private readonly reasons: Labelled
 
   private constructor(labels: Labels) {
     this.labels = labels
+    this.statuses = new Labelled("status", labels)
+    this.reasons = new Labelled("reason", labels)
   }
 
   /** Nothing where the fiber has them switched off. */
   static of(refs: FiberRefs.FiberRefs): Measures | undefined {
-    return FiberRefs.getOrDefault(refs, ProcessMetrics.enabled)
-      ? new Measures(FiberRefs.getOrDefault(refs, FiberRef.currentMetricLabels))
-      : undefined
+    if (!FiberRefs.getOrDefault(refs, ProcessMetrics.enabled)) return undefined
+    const labels = FiberRefs.getOrDefault(refs, FiberRef.currentMetricLabels)
+    if (latest?.labels === labels) return latest
+    latest = known.get(labels) ?? new Measures(labels)
+    known.set(labels, latest)
+    return latest
   }
 
   private add(metric: Metric.Metric.Counter<number> | Metric.Metric.Histogram<number>, value: number): void {
@@ -59,7 +72,7 @@ export class Measures {
 
   exited(exits: ReadonlyArray<StageExit>): void {
     for (const { exit, usage } of exits) {
-      ProcessMetrics.exits.unsafeUpdate(1, labelled(this.labels, "status", statusOf(exit)))
+      ProcessMetrics.exits.unsafeUpdate(1, this.statuses.of(isExited(exit) ? exit.code : exit.signal))
       if (usage.maxRss > 0) this.add(ProcessMetrics.peakRss, usage.maxRss)
     }
   }
@@ -72,7 +85,7 @@ export class Measures {
   }
 
   failed(reason: string): void {
-    ProcessMetrics.failed.unsafeUpdate(1, labelled(this.labels, "reason", reason))
+    ProcessMetrics.failed.unsafeUpdate(1, this.reasons.of(reason))
   }
 
   escalated(): void {

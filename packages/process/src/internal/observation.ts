@@ -133,12 +133,13 @@ export class Observation {
     const { measures, span } = this
     if (measures === undefined && span === undefined) return running
     return {
-      input: (pipe) => new CountedInput(running.input(pipe), (bytes) => measures?.wrote(bytes)),
+      input: (pipe) => measures === undefined ? running.input(pipe) : new CountedInput(running.input(pipe), measures),
       output: (pipe) =>
-        new CountedOutput(running.output(pipe), (bytes, isFirst) => {
-          measures?.read(bytes)
-          if (isFirst) this.firstOutput(plan, pipe)
-        })
+        new CountedOutput(
+          running.output(pipe),
+          measures,
+          span === undefined ? undefined : () => this.firstOutput(plan, pipe)
+        )
     }
   }
 

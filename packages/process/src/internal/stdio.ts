@@ -137,9 +137,11 @@ export class JobStdio<E> {
     return this.outputs.every(({ end }) => end.isDone)
   }
 
-  /** Completes when everything has been read to its end. */
-  get ended(): Effect.Effect<void> {
-    return Effect.forEach(this.outputs, ({ end }) => end.await, { discard: true })
+  /** Calls back once everything has been read to its end. */
+  onEnded(listener: () => void): void {
+    const { outputs } = this
+    let left = outputs.length
+    for (const { end } of outputs) end.onDone(() => --left === 0 && listener())
   }
 
   /** Nobody can write any more: what the pipes hold is taken, and after it they end. */

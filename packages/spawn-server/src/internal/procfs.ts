@@ -53,10 +53,10 @@ export const ticksPerSecond = (): number => ticks ??= auxiliary(17n) ?? 100
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 /**
- * A file of `/proc`, its bytes as characters; undefined when it cannot be read, which for a process most often means that
- * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ * The bytes of a file of `/proc`, to be used before the next one is read; undefined when it cannot be read, which for a
+ * process most often means that it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
  */
-export const readProc = (path: string): string | undefined => {
+const readBytes = (path: string): Buffer | undefined => {
   let fd: number
   try {
     fd = fs.openSync(path, "r")
@@ -64,13 +64,15 @@ export const readProc = (path: string): string | undefined => {
     return undefined
   }
   try {
-    let text = ""
-    for (;;) {
-      const size = fs.readSync(fd, buffer, 0, buffer.length, null)
-      text += buffer.toString("latin1", 0, size)
-      // The files that are longer than the buffer are read to their end; the others say all at once.
-      if (size < buffer.length) return text
+    const size = fs.readSync(fd, buffer, 0, buffer.length, null)
+    if (size < buffer.length) return buffer.subarray(0, size)
+    // The files that are longer than the buffer are read to their end; the others say all at once.
+    const pieces = [Buffer.from(buffer)]
+    for (let more = size; more > 0;) {
+      more = fs.readSync(fd, buffer, 0, buffer.length, null)
+      pieces.push(Buffer.from(buffer.subarray(0, more)))
     }
+    return Buffer.concat(pieces)
   } catch {
     return undefined
   } finally {
@@ -78,43 +80,74 @@ export const readProc = (path: string): string | undefined => {
   }
 }
 
-/** The bytes that `readProc` gives as characters, as the text that they mean. */
-export const decodeBytes = (bytes: string): string =>
-  // oxlint-disable-next-line no-control-regex
-  /^[\0-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, "latin1").toString("utf8")
+/** A file of `/proc`, its bytes as characters; undefined when it cannot be read. */
+export const readProc = (path: string): string | undefined => readBytes(path)?.toString("latin1")
 
-/** The name is in parentheses and may itself hold some, so the fields are counted from the last one. */
-export const parseStat = (text: string): ProcessStat | undefined => {
-  const open = text.indexOf("(")
-  const close = text.lastIndexOf(")")
-  if (open < 0 || close < open) return undefined
-  const fields = text.slice(close + 2).split(" ", 22)
-  const number = (column: number): number => Number(fields[column - 3] ?? 0)
-  return {
-    pid: Number.parseInt(text, 10),
-    name: decodeBytes(text.slice(open + 1, close)),
-    state: fields[0] ?? "?",
-    ppid: number(4),
-    pgid: number(5),
-    sid: number(6),
-    minorFaults: number(10),
-    majorFaults: number(12),
-    userTicks: number(14),
-    systemTicks: number(15),
-    childrenUserTicks: number(16),
-    childrenSystemTicks: number(17),
-    threads: number(20),
-    start: number(22),
-    rssBytes: number(24) * pageSize(),
-    isKernel: (number(9) & kernelThread) !== 0
+/** The columns of proc_pid_stat(5) that are numbers, up to the last one that anybody asks for. */
+const columns = new Float64Array(25)
+
+const [space, opening, closing, minus, zero, nine, unknown] = [0x20, 0x28, 0x29, 0x2d, 0x30, 0x39, 0x3f]
+
+/** The digits at a place of the text as a number. */
+const numberAt = (bytes: Uint8Array, from: number): number => {
+  let value = 0
+  for (let at = from, byte = bytes[at]; byte !== undefined && byte >= zero && byte <= nine; byte = bytes[++at]) {
+    value = 10 * value + byte - zero
+  }
+  return value
+}
+
+const parseColumns = (bytes: Uint8Array, from: number, to: number): void => {
+  columns.fill(0)
+  for (let at = from, column = 4; column < columns.length && at < to; column++) {
+    const isNegative = bytes[at] === minus
+    const value = numberAt(bytes, isNegative ? at + 1 : at)
+    columns[column] = isNegative ? -value : value
+    while (at < to && bytes[at++] !== space);
   }
 }
 
-/** Undefined when the process is gone. */
-export const readStat = (pid: number | "self"): ProcessStat | undefined => {
-  const text = readProc(`/proc/${pid}/stat`)
-  return text === undefined ? undefined : parseStat(text)
+const column = (number: number): number => columns[number] ?? 0
+
+/**
+ * What `/proc/PID/stat` holds, which is a part of `bytes`. The name is in parentheses and may itself hold some, so the columns
+ * are counted from the last one. Byte by byte: a table has thousands of these, and texts made of them took most of the time.
+ */
+export const parseStat = (bytes: Buffer, from = 0, to = bytes.length): ProcessStat | undefined => {
+  let open = from
+  while (open < to && bytes[open] !== opening) open++
+  let close = to - 1
+  while (close > open && bytes[close] !== closing) close--
+  if (close <= open) return undefined
+  // "PID (NAME) STATE PPID ..."
+  parseColumns(bytes, close + 4, to)
+  return {
+    pid: numberAt(bytes, from),
+    name: bytes.toString("utf8", open + 1, close),
+    state: String.fromCharCode(bytes[close + 2] ?? unknown),
+    ppid: column(4),
+    pgid: column(5),
+    sid: column(6),
+    minorFaults: column(10),
+    majorFaults: column(12),
+    userTicks: column(14),
+    systemTicks: column(15),
+    childrenUserTicks: column(16),
+    childrenSystemTicks: column(17),
+    threads: column(20),
+    start: column(22),
+    rssBytes: column(24) * pageSize(),
+    isKernel: (column(9) & kernelThread) !== 0
+  }
 }
+
+const readStatFile = (path: string): ProcessStat | undefined => {
+  const bytes = readBytes(path)
+  return bytes === undefined ? undefined : parseStat(bytes)
+}
+
+/** Undefined when the process is gone. */
+export const readStat = (pid: number | "self"): ProcessStat | undefined => readStatFile(`/proc/${pid}/stat`)
 
 /** Every pid that `/proc` lists now. */
 export const listPids = (): Array<number> => {
@@ -144,20 +177,23 @@ export const livingThread = (pid: number): ProcessStat | undefined => {
     return undefined
   }
   for (const thread of threads) {
-    const text = readProc(`/proc/${pid}/task/${thread}/stat`)
-    const stat = text === undefined ? undefined : parseStat(text)
+    const stat = readStatFile(`/proc/${pid}/task/${thread}/stat`)
     if (stat !== undefined && !isDeadState(stat.state)) return stat
   }
   return undefined
 }
 
+/** What `/proc/PID/cmdline` holds, a part of `bytes`, as the arguments joined by spaces. */
+export const parseCommandLine = (bytes: Buffer, from = 0, to = bytes.length): string => {
+  let end = to
+  while (end > from && bytes[end - 1] === 0) end--
+  return end === from ? "" : bytes.toString("utf8", from, end).replaceAll("\0", " ")
+}
+
 /** The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing. */
 export const readCommandLine = (pid: number, thread = pid): string => {
-  const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
-  const bytes = readProc(path) ?? ""
-  let end = bytes.length
-  while (end > 0 && bytes.charCodeAt(end - 1) === 0) end--
-  return decodeBytes(bytes.slice(0, end)).replaceAll("\0", " ")
+  const bytes = readBytes(thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`)
+  return bytes === undefined ? "" : parseCommandLine(bytes)
 }
 
 /** Milliseconds that an exec(2) may take to put the new arguments and environment in place; it is some tenths of one. */
