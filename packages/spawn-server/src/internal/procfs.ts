@@ -54,9 +54,9 @@ const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 /**
  * A file of `/proc`, its bytes as characters; undefined when it cannot be read, which for a process most often means that
- * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have. No more than about `most` bytes.
  */
-export const readProc = (path: string): string | undefined => {
+export const readProc = (path: string, most = Infinity): string | undefined => {
   let fd: number
   try {
     fd = fs.openSync(path, "r")
@@ -69,7 +69,7 @@ export const readProc = (path: string): string | undefined => {
       const size = fs.readSync(fd, buffer, 0, buffer.length, null)
       text += buffer.toString("latin1", 0, size)
       // The files that are longer than the buffer are read to their end; the others say all at once.
-      if (size < buffer.length) return text
+      if (size < buffer.length || text.length >= most) return text
     }
   } catch {
     return undefined
@@ -151,10 +151,18 @@ export const livingThread = (pid: number): ProcessStat | undefined => {
   return undefined
 }
 
-/** The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing. */
+/**
+ * A process may move its arguments and its environment to wherever in its memory it likes (PR_SET_MM_MAP of prctl(2), without
+ * any privilege), where they are as long as it likes. Of arguments so much is for people to read; execve(2) takes
+ * environments of less than 6 MiB.
+ */
+const mostArguments = 128 * 1024
+export const mostEnvironment = 8 * 1024 * 1024
+
+/** The arguments joined by spaces, at most 128 KiB of them; empty for kernel threads, zombies and those that have overwritten it with nothing. */
 export const readCommandLine = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
-  const bytes = readProc(path) ?? ""
+  const bytes = (readProc(path, mostArguments) ?? "").slice(0, mostArguments)
   let end = bytes.length
   while (end > 0 && bytes.charCodeAt(end - 1) === 0) end--
   return decodeBytes(bytes.slice(0, end)).replaceAll("\0", " ")
@@ -170,11 +178,11 @@ const execTakes = 5
  */
 export const environmentOf = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/environ` : `/proc/${pid}/task/${thread}/environ`
-  let bytes = readProc(path)
+  let bytes = readProc(path, mostEnvironment)
   if (bytes === "" && isInExec(pid)) {
     const until = performance.now() + execTakes
     do {
-      bytes = readProc(path)
+      bytes = readProc(path, mostEnvironment)
     } while (bytes === "" && isInExec(pid) && performance.now() < until)
   }
   return bytes === undefined || bytes === "" ? "" : `\0${bytes}\0`
@@ -182,7 +190,7 @@ export const environmentOf = (pid: number, thread = pid): string => {
 
 /** It has no arguments either, and is neither dead nor the kernel's. */
 const isInExec = (pid: number): boolean => {
-  if (readProc(`/proc/${pid}/cmdline`) !== "") return false
+  if (readProc(`/proc/${pid}/cmdline`, 1) !== "") return false
   const stat = readStat(pid)
   return stat !== undefined && !stat.isKernel && !isDeadState(stat.state)
 }
