@@ -46,14 +46,11 @@ const isDenied = (pid: number): boolean => {
 export const supervisorName = "ep-supervisor"
 export const serverName = "ep-server"
 
-const bears = (pid: number, mark: string): boolean => environmentOf(pid).includes(`\0${mark}\0`)
-
-/** Neither below us nor below a supervisor. What bears the mark is no supervisor, whatever it calls itself. */
-const isOrphan = (pid: number, mark: string): boolean => {
+const isOrphan = (pid: number): boolean => {
   for (let at = pid, hops = 0; hops < 4096; hops++) {
     const stat = readStat(at)
     if (stat === undefined || at === process.pid) return false
-    if (at !== pid && stat.name === supervisorName && !bears(at, mark)) return false
+    if (at !== pid && stat.name === supervisorName) return false
     if (stat.ppid <= 0) return true
     at = stat.ppid
   }
@@ -69,9 +66,9 @@ const isOrphan = (pid: number, mark: string): boolean => {
 export const findOrphans = (mark: string): Array<{ pid: number; start: number; state: string }> => {
   const found: Array<{ pid: number; start: number; state: string }> = []
   for (const pid of listPids()) {
-    if (!bears(pid, mark)) continue
+    if (!environmentOf(pid).includes(`\0${mark}\0`)) continue
     const stat = readStat(pid)
-    if (stat !== undefined && !isDeadState(stat.state) && isOrphan(pid, mark)) {
+    if (stat !== undefined && !isDeadState(stat.state) && isOrphan(pid)) {
       found.push({ pid, start: stat.start, state: stat.state })
     }
   }
