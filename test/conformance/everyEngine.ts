@@ -3,6 +3,7 @@ import { describe } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { afterAll, beforeAll } from "vitest"
 import { bounds, type Subject, type Suite, suite } from "../support/scenario.ts"
+import { hostileChildren } from "./hostile.ts"
 import { hygiene } from "./hygiene.ts"
 import { operators } from "./operators.ts"
 import { orphans } from "./orphans.ts"
@@ -30,7 +31,8 @@ const scenarios: Readonly<Record<string, Scenarios>> = {
   "through and sink": operators,
   "readiness": readiness,
   "spawn errors and statuses": spawnErrors,
-  "hygiene and load": hygiene
+  "hygiene and load": hygiene,
+  "a hostile child": hostileChildren
 }
 
 /** `further` are the engine's own; those in `trees` are held on a busy machine as well. */

@@ -9,9 +9,12 @@ import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
-const start = (t: Scenario, mode: string, token = t.token) =>
+/** An owner of the engine that is put to it, whose jobs have begun. */
+export const startOwner = (t: Scenario, mode: string, token = t.token) =>
   Effect.tap(
-    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token]),
+    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token], {
+      env: { ...process.env, HOSTILE: fixtures.program("hostile") }
+    }),
     (started) => until("ready", () => started.lines.some((line) => line.startsWith("ready")) || undefined)
   )
 
@@ -20,7 +23,7 @@ const everyone = (): ReadonlyArray<observer.Seen> =>
   fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0).flatMap((pid) => observer.see(pid) ?? [])
 
 /** An owner, and all that could act when it is gone: its server and supervisors, or its watchdog. */
-const keepersOf = (pid: number): ReadonlyArray<number> => {
+export const keepersOf = (pid: number): ReadonlyArray<number> => {
   const childrenOf = (parent: number) => everyone().filter(({ ppid }) => ppid === parent)
   const servers = childrenOf(pid).filter(({ commandLine }) => /spawn-server|effect-process-watchdog/.test(commandLine))
   return [pid, ...servers.flatMap((one) => [one.pid, ...childrenOf(one.pid).map((child) => child.pid)])]
@@ -30,7 +33,7 @@ const keepersOf = (pid: number): ReadonlyArray<number> => {
  * Stopped first, so that none of them sees the end of another, and killed from below: a group that loses its last parent
  * outside while a member is stopped is sent SIGCONT by the kernel (setpgid(2)).
  */
-const killTogether = (pids: ReadonlyArray<number>) =>
+export const killTogether = (pids: ReadonlyArray<number>) =>
   Effect.gen(function*() {
     for (const pid of pids) process.kill(pid, "SIGSTOP")
     for (const pid of pids.toReversed()) process.kill(pid, "SIGKILL")
@@ -58,13 +61,13 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
     "owner and all that could act are killed together: reap finds and ends exactly what was left",
     (t) =>
       Effect.gen(function*() {
-        const other = yield* start(t, "one", `${t.token}-other`)
+        const other = yield* startOwner(t, "one", `${t.token}-other`)
         const byHand = yield* Effect.acquireRelease(
           Effect.sync(() => spawn("sleep", ["1021"])),
           (child) => Effect.sync(() => child.kill("SIGKILL"))
         )
         const own = yield* Command.start(t.mark(Command.make("sleep", "1022")))
-        const owner = yield* start(t, "orphans")
+        const owner = yield* startOwner(t, "orphans")
         const below = yield* allStarted(owner.pid)
         assert.deepStrictEqual(yield* Effect.map(Orphans.find, (all) => all.filter(of(owner.pid))), [])
 
@@ -99,7 +102,7 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
 
   scenario("two owners reap at the same time: both succeed", (t) =>
     Effect.gen(function*() {
-      const owner = yield* start(t, "orphans")
+      const owner = yield* startOwner(t, "orphans")
       yield* allStarted(owner.pid)
       yield* killTogether(keepersOf(owner.pid))
       const reap = Orphans.reap({ gracePeriod: g, only: of(owner.pid) })
@@ -118,7 +121,7 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
     "what ends politely is not waited for longer, and what forks meanwhile ends too",
     (t) =>
       Effect.gen(function*() {
-        const owner = yield* start(t, "forking")
+        const owner = yield* startOwner(t, "forking")
         yield* t.seeRunning("sleep 1031")
         yield* killTogether(keepersOf(owner.pid))
         const before = yield* t.seeAlive(2)
@@ -133,7 +136,7 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
 
   scenario("while a supervisor or a watchdog lives, its jobs are not orphans", (t) =>
     Effect.gen(function*() {
-      const owner = yield* start(t, "tree")
+      const owner = yield* startOwner(t, "tree")
       yield* t.seeRunning("sleep 1003", "sleep 1004")
       process.kill(owner.pid, "SIGKILL")
       yield* until("the owner's end", () => !observer.isAlive(owner.pid) || undefined)

@@ -241,10 +241,12 @@ export const json: {
  */
 export const stream = <E, R>(
   self: Command<E, R>
-): Stream.Stream<Uint8Array, CommandError | E, ProcessSpawner | R> => streaming.stream(self, (bytes) => bytes)
+): Stream.Stream<Uint8Array, CommandError | E, ProcessSpawner | R> =>
+  streaming.stream(self, ({ output }) => output("stdout"))
 
 /**
- * The lines of stdout as they come; see `lines` and `stream`.
+ * The lines of stdout as they come; see `lines` and `stream`. A line of more characters than `Command.maxOutput` has bytes ends the
+ * command and fails with `OutputLimitExceeded`.
  *
  * @example
  * import { NodeProcess } from "@effect-process/node"
@@ -260,7 +262,7 @@ export const stream = <E, R>(
  */
 export const streamLines = <E, R>(
   self: Command<E, R>
-): Stream.Stream<string, CommandError | E, ProcessSpawner | R> => streaming.stream(self, streaming.toLines)
+): Stream.Stream<string, CommandError | E, ProcessSpawner | R> => streaming.stream(self, ({ lines }) => lines("stdout"))
 
 /**
  * A command as an operator on a Stream, which becomes its stdin; what comes back is its stdout. There is back-pressure both
@@ -327,7 +329,7 @@ export type CommandEvent =
   | { readonly _tag: "Ended"; readonly exit: ExitStatus }
 
 /**
- * Both outputs by lines, and how the command ended. Does not fail on a status.
+ * Both outputs by lines, and how the command ended. Does not fail on a status. A line is bounded as by `streamLines`.
  *
  * @since 0.1.0
  * @category runners
@@ -336,6 +338,6 @@ export const events = <E, R>(
   self: Command<E, R>
 ): Stream.Stream<
   CommandEvent,
-  SpawnError | SpawnServerLost | TimedOut | StdinError | OutputError | E,
+  SpawnError | SpawnServerLost | TimedOut | StdinError | OutputError | OutputLimitExceeded | E,
   ProcessSpawner | R
 > => streaming.events(self)

@@ -72,7 +72,7 @@ export const acceptExitCodes: {
 
 /**
  * How many bytes a runner captures of each stream; 100 MiB when nothing is said. A command that writes more is
- * terminated, and the runner fails with `OutputLimitExceeded`. Streams are not bounded by it.
+ * terminated, and the runner fails with `OutputLimitExceeded`. Streams are not bounded by it, but each line of `streamLines` and `events` is.
  *
  * @since 0.1.0
  * @category combinators

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { describe } from "vitest"
-import { Command, ExitStatus } from "../src/index.ts"
+import { Command, ExitStatus, type ProcessSpawner } from "../src/index.ts"
 import * as FakeEngine from "./support/fakeEngine.ts"
 import * as Logs from "./support/logs.ts"
 
@@ -103,6 +103,33 @@ describe("stream", () => {
       assert.strictEqual(error._tag, "TimedOut")
       if (error._tag === "TimedOut") assert.strictEqual(error.stdoutTail, "so far")
     }))
+
+  for (const read of [Command.streamLines, Command.events]) {
+    it.effect(`${read.name}: a line that does not end is not kept for ever, and what came before it is delivered`, () =>
+      Effect.gen(function*() {
+        const engine = yield* FakeEngine.make({
+          program: (job) => {
+            job.onSignal = () => job.exit(7)
+            return job.out.write(`short\n${"x".repeat(11)}`)
+          }
+        })
+        const seen: Array<unknown> = []
+        const run = Stream.runForEach<unknown, unknown, ProcessSpawner, void, never, never>(
+          read(Command.maxOutput(a, 10)),
+          (one) => Effect.sync(() => seen.push(typeof one === "string" ? one : (one as { line?: string }).line))
+        )
+        const error = yield* Effect.flip(engine.provide(run))
+        assert.deepStrictEqual(seen.filter((line) => line !== undefined), ["short"])
+        assert.deepInclude(error, {
+          _tag: "OutputLimitExceeded",
+          limit: 10,
+          stream: "stdout",
+          exit: ExitStatus.exited(7),
+          stdoutTail: `short\n${"x".repeat(11)}`
+        })
+        assert.deepStrictEqual(engine.actions, ["0 terminate SIGTERM 5000", "0 exit exit code 7"])
+      }))
+  }
 
   it.effect("runs the command anew each time", () =>
     Effect.gen(function*() {

@@ -119,7 +119,7 @@ describe("types", () => {
       >
     >()
     expectTypeOf<Stream.Stream.Error<ReturnType<typeof Command.events<never, never>>>>()
-      .extract<NonZeroExit | Signaled | OutputLimitExceeded>().toBeNever()
+      .extract<NonZeroExit | Signaled>().toBeNever()
   })
 
   it("json adds InvalidOutput and is dual", () => {

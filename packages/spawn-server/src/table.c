@@ -19,9 +19,8 @@
 /* As much as a pipe holds. */
 #define OUTPUT_SIZE 65536
 #define STAT_SIZE 4096
-#define FIRST_SIZE 65536
-/* Nobody's arguments are longer: the kernel allows 6 MiB of them in all. See execve(2). */
-#define WORDS_MAX (8u << 20)
+/* Of arguments, which a process may make as long as it likes: see procfs.ts. */
+#define WORDS_SIZE (128u << 10)
 
 /* What goes before the two texts of a process. One with pid 0 ends the table. */
 struct head {
@@ -31,7 +30,7 @@ struct head {
 	uint32_t words_size;
 };
 
-static char output[OUTPUT_SIZE];
+static char output[OUTPUT_SIZE], words[WORDS_SIZE];
 static size_t filled;
 
 static int
@@ -90,27 +89,9 @@ read_file(const char *path, char *into, size_t size)
 	return n;
 }
 
-/* The arguments, all of them: the buffer grows with the longest. */
-static ssize_t
-read_words(const char *path, char **words, size_t *room)
-{
-	for (;;) {
-		ssize_t n = read_file(path, *words, *room);
-		char *larger;
-
-		if (n < 0 || (size_t)n < *room || *room >= WORDS_MAX)
-			return n;
-		larger = realloc(*words, *room * 2);
-		if (larger == NULL)
-			return n;
-		*words = larger;
-		*room *= 2;
-	}
-}
-
 /* Returns -1 when nobody reads any more. A process that has gone is left out. */
 static int
-put_process(const char *name, unsigned long pid, char **words, size_t *room)
+put_process(const char *name, unsigned long pid)
 {
 	char path[64], stat_text[STAT_SIZE];
 	struct stat directory;
@@ -129,12 +110,12 @@ put_process(const char *name, unsigned long pid, char **words, size_t *room)
 		return 0;
 	if (snprintf(path, sizeof path, "/proc/%.20s/cmdline", name) < 0)
 		return 0;
-	words_size = read_words(path, words, room);
+	words_size = read_file(path, words, sizeof words);
 	head.pid = (uint32_t)pid;
 	head.uid = directory.st_uid;
 	head.stat_size = (uint32_t)stat_size;
 	head.words_size = words_size < 0 ? 0 : (uint32_t)words_size;
-	if (put(&head, sizeof head) < 0 || put(stat_text, head.stat_size) < 0 || put(*words, head.words_size) < 0)
+	if (put(&head, sizeof head) < 0 || put(stat_text, head.stat_size) < 0 || put(words, head.words_size) < 0)
 		return -1;
 	return 0;
 }
@@ -143,11 +124,9 @@ int
 table_write(unsigned part, unsigned parts)
 {
 	const struct head end = { 0, 0, 0, 0 };
-	size_t room = FIRST_SIZE;
-	char *words = malloc(room);
 	DIR *all = opendir("/proc");
 	const struct dirent *entry;
-	int failed = words == NULL || all == NULL;
+	int failed = all == NULL;
 
 	while (!failed && (entry = readdir(all)) != NULL) {
 		unsigned long pid;
@@ -157,11 +136,10 @@ table_write(unsigned part, unsigned parts)
 			continue;
 		pid = strtoul(entry->d_name, &rest, 10);
 		if (*rest == '\0' && pid % parts == part && pid != (unsigned long)getpid())
-			failed = put_process(entry->d_name, pid, &words, &room) < 0;
+			failed = put_process(entry->d_name, pid) < 0;
 	}
 	failed = failed || put(&end, sizeof end) < 0 || flush() < 0;
 	if (all != NULL)
 		(void)closedir(all);
-	free(words);
 	return failed ? 1 : 0;
 }

@@ -18,7 +18,10 @@ export default function setup(): void {
   fs.mkdirSync(out, { recursive: true })
   const [own, shared] = [path.join(root, "test", "fixtures"), path.join(root, "../../test/fixtures")]
   for (
-    const [folder, name] of [[shared, "daemon"], [shared, "bomb"], [own, "threads"], [own, "hunter"], [
+    const [folder, name] of [[shared, "daemon"], [shared, "bomb"], [shared, "hostile"], [own, "threads"], [
+      own,
+      "hunter"
+    ], [
       own,
       "inject"
     ]] as const

@@ -71,7 +71,8 @@ const seeByProc = (isAlive: (mark: Mark) => boolean, here: string | undefined) =
     startTime: procTable.startTime(start),
     isDead: procfs.isDeadState(state),
     isStopped: state === "T" || state === "t",
-    isKeeper: name === supervisorName || name === serverName || keeps !== undefined,
+    // They carry no mark: what does is a child that has taken their name.
+    isKeeper: mark === undefined && (name === supervisorName || name === serverName || keeps !== undefined),
     keeps,
     owner: mark !== undefined && isHere(pid, here) ? ownerOf(mark, isAlive(mark)) : undefined
   }

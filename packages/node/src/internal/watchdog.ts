@@ -21,6 +21,10 @@ const intentLinger = 100
  *
  * Times are hundredths of a second. `i` announces spawns, `x` says that they are over, `+` registers a group, `-` ends that,
  * and `q` says that the end of file to come is the orderly close of the layer, with no need to look for strays.
+ *
+ * What it reads was written by those that it is to end. A name may hold newlines and parentheses, so a line counts by its end,
+ * which has more numbers than a name has room for. An environment may be made to have no end, so the look for marks has a second
+ * of processor time, after which it is taken a bounded piece at a time; and it is beside the end of the groups, which waits for none of it.
  */
 const script = (owner: number): string =>
   `: effect-process watchdog of process ${owner}
@@ -36,42 +40,43 @@ while read -r verb a b c; do
   esac
 done
 groups=$(set | sed -n 's/^job_\\([0-9][0-9]*\\)=.*/\\1/p')
+pause() { sleep 0.05 2>/dev/null || sleep 1; }
 send() { kill -s "$1" -- "-$2" 2>/dev/null; kill -s CONT -- "-$2" 2>/dev/null; }
 clock() {
   if read -r up rest 2>/dev/null </proc/uptime; then now=$((\${up%.*} * 100 + 1\${up#*.} - 100))
   else ticks=$((ticks + 1)) now=$((ticks * 5)); fi
 }
+one_by_one() {
+  for file in /proc/[0-9]*/environ; do
+    head -c 8388608 "$file" 2>/dev/null | grep -qF "EFFECT_PROCESS_OWNER=$mark" && echo "$file"
+  done
+}
 marked() {
   if [ -r /proc/self/environ ]; then
-    grep -lsF "EFFECT_PROCESS_OWNER=$mark" /proc/[0-9]*/environ | sed 's|/proc/||; s|/environ||'
+    { (ulimit -t 1; exec grep -lsF "EFFECT_PROCESS_OWNER=$mark" /proc/[0-9]*/environ) || [ $? -lt 128 ] || one_by_one; } |
+      sed 's|/proc/||; s|/environ||'
   else
     ps -A -E -ww -o pid=,command= | sed -n "s|^ *\\([0-9]*\\) .*EFFECT_PROCESS_OWNER=$mark.*|\\1|p"
   fi
 }
 group_of() {
-  if read -r line 2>/dev/null <"/proc/$1/stat"; then set -- \${line##*) }; echo "$3"
+  if [ -r "/proc/$1/stat" ]; then
+    line=''
+    while read -r next; do line=$next; done 2>/dev/null <"/proc/$1/stat"
+    set -- \${line##*) }; echo "$3"
   else ps -o pgid= -p "$1" | tr -d ' '; fi
 }
 living() {
   if [ -r /proc/self/stat ]; then
-    sed -n 's/^[0-9]* (.*) [^ZX] [0-9]* \\([0-9]*\\) .*/\\1/p' /proc/[0-9]*/task/[0-9]*/stat 2>/dev/null
+    sed -n 's/^.*) [^ZX] [0-9]* \\([0-9]*\\) [-0-9 ]\\{40,\\}$/\\1/p' /proc/[0-9]*/task/[0-9]*/stat 2>/dev/null
   else ps -A -o state=,pgid= | sed -n 's/^ *[^Z ][^ ]* *\\([0-9]*\\) *$/\\1/p'; fi
 }
 ticks=0; clock; began=$now
 for g in $groups; do eval "set -- \\$job_$g"; send "$1" "$g"; done
-seen=' ' look=1
-[ $orderly = 0 ] && [ -n "$mark" ] || look=0
-while :; do
-  clock; elapsed=$((now - began)) left='' strays=''
-  live=" $(living | tr '\\n' ' ') "
-  for g in $groups; do
-    case $live in *" $g "*) ;; *) continue ;; esac
-    eval "set -- \\$job_$g"
-    [ $elapsed -lt "$2" ] || send KILL "$g"
-    [ $elapsed -gt $(($2 + 100)) ] || left="$left $g"
-  done
-  groups=$left
-  if [ $look = 1 ]; then
+end_strays() {
+  seen=' '
+  while :; do
+    clock; elapsed=$((now - began)) strays=''
     for p in $(marked); do
       case "$groups " in *" $(group_of "$p") "*) continue ;; esac
       signal=KILL
@@ -82,11 +87,25 @@ while :; do
       [ -z "$signal" ] || { send "$signal" "$p"; kill -s "$signal" "$p" 2>/dev/null; kill -s CONT "$p" 2>/dev/null; }
       [ $elapsed -gt $((stray_grace + 100)) ] || strays="$strays $p"
     done
-  fi
-  [ $open = 1 ] && [ $elapsed -lt 100 ] || [ -n "$strays" ] || look=0
-  [ -n "$groups" ] || [ $look = 1 ] || break
-  sleep 0.05 2>/dev/null || sleep 1
+    [ $open = 1 ] && [ $elapsed -lt 100 ] || [ -n "$strays" ] || break
+    pause
+  done
+}
+set -- $groups; groups=\${*:+" $*"}
+[ $orderly = 1 ] || [ -z "$mark" ] || end_strays &
+while [ -n "$groups" ]; do
+  clock; elapsed=$((now - began)) left=''
+  live=" $(living | tr '\\n' ' ') "
+  for g in $groups; do
+    case $live in *" $g "*) ;; *) continue ;; esac
+    eval "set -- \\$job_$g"
+    [ $elapsed -lt "$2" ] || send KILL "$g"
+    [ $elapsed -gt $(($2 + 100)) ] || left="$left $g"
+  done
+  groups=$left
+  [ -z "$groups" ] || pause
 done
+wait
 `
 
 const name = "effect-process-watchdog"

@@ -16,7 +16,7 @@ import { type Judge, Observation } from "./observation.ts"
 import { make as makePlan } from "./plan.ts"
 import { traceVariables } from "./span.ts"
 import { secretsOf, settingsOf, type Spec } from "./spec.ts"
-import { scrub } from "./text.ts"
+import { printable, scrub } from "./text.ts"
 
 const engines = new WeakMap<Spawner, Engine>()
 
@@ -131,5 +131,6 @@ const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure,
     errno,
     // The program itself may be redacted, and is then the path that was not found.
     path: path === undefined ? undefined : scrub(path, secretsOf(spec)),
-    detail
+    // Names of files may be a child's doing.
+    detail: printable(scrub(detail, secretsOf(spec)))
   })

@@ -1,7 +1,7 @@
 /** The runners that hand output on as it comes, or take input as it comes. */
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
-import type * as Chunk from "effect/Chunk"
+import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -18,6 +18,7 @@ import type { Command } from "../Command.ts"
 import {
   type CommandError,
   type OutputError,
+  OutputLimitExceeded,
   type SpawnError,
   type SpawnServerLost,
   TimedOut
@@ -27,15 +28,16 @@ import type { CommandEvent } from "../CommandRunner.ts"
 import type { ExitStatus } from "../ExitStatus.ts"
 import type { Process } from "../Process.ts"
 import { ProcessSpawner } from "../ProcessSpawner.ts"
-import { map } from "./command.ts"
+import { map, specOf } from "./command.ts"
 import { raceFirst } from "./fork.ts"
 import { Handle } from "./handle.ts"
 import { Once } from "./once.ts"
-import { setStdin } from "./spec.ts"
+import { setStdin, settingsOf } from "./spec.ts"
 import { LineSplitter } from "./text.ts"
 import {
   afterSinks,
   collectors,
+  endedAs,
   failedOf,
   failureOf,
   finish,
@@ -48,19 +50,33 @@ import {
 import { collectAccepted } from "./runner.ts"
 import { spawnFor } from "./spawn.ts"
 
-/** @internal */
-export const toLines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E, R> =>
-  Stream.suspend(() => {
-    const splitter = new LineSplitter()
-    return Stream.concat(
-      Stream.mapConcat(bytes, (chunk) => splitter.push(chunk)),
-      Stream.suspend(() => Stream.fromIterable(splitter.end()))
-    )
-  })
+/** Fails at a line of more than `limit` characters: a child that never ends one would have us keep all that it writes. */
+const toLines = <E, R, E2>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  limit: number,
+  tooLong: Effect.Effect<never, E2>
+): Stream.Stream<string, E | E2, R> => {
+  type Lines = Channel.Channel<Chunk.Chunk<string>, Chunk.Chunk<Uint8Array>, E | E2, E, unknown>
+  const split = (splitter: LineSplitter): Lines =>
+    Channel.readWith({
+      onInput: (chunks: Chunk.Chunk<Uint8Array>) => {
+        const lines: Array<string> = []
+        for (const chunk of chunks) for (const line of splitter.push(chunk)) lines.push(line)
+        const long = lines.findIndex((line) => line.length > limit)
+        const isTooLong = long >= 0 || splitter.length > limit
+        const before = Channel.write(Chunk.unsafeFromArray(long < 0 ? lines : lines.slice(0, long)))
+        return Channel.zipRight(before, isTooLong ? Channel.fromEffect(tooLong) : split(splitter))
+      },
+      onFailure: (error: E) => Channel.fail(error),
+      onDone: () => Channel.write(Chunk.unsafeFromArray(splitter.end()))
+    })
+  return Stream.pipeThroughChannel(bytes, Channel.suspend(() => split(new LineSplitter())))
+}
 
 interface Opened<E> {
   readonly process: Process<E>
   readonly output: (stream: StreamName) => Stream.Stream<Uint8Array, OutputError>
+  readonly lines: (stream: StreamName) => Stream.Stream<string, OutputError | OutputLimitExceeded>
   /** Tells the process what becomes of it. */
   readonly judged: (exit: Exit.Exit<unknown, unknown>) => void
   /** The status, once what was printed before it has been read or the run has been ended. */
@@ -97,14 +113,26 @@ const open = <E, R>(
           : Stream.empty,
         Effect.sync(() => --reading === 0 && read.done(Exit.void))
       )
+    const { maxOutput } = settingsOf(specOf(self))
+    const duration = () => Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+    const tooLong = (stream: StreamName) =>
+      Effect.gen(function*() {
+        const took = duration()
+        // What cannot be killed has no status to wait for, and is reported when the scope closes.
+        const terminated = yield* Effect.exit(process.terminate())
+        const stages = Exit.isSuccess(terminated) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
+        const ended = endedAs(self, stages.at(-1)?.exit, { stages, duration: took, outputs })
+        return yield* new OutputLimitExceeded({ ...ended, limit: maxOutput, stream })
+      })
+    const lines = (stream: StreamName) => toLines(output(stream), maxOutput, tooLong(stream))
     const ending = yield* Effect.gen(function*() {
       // `exit` itself would warn of output that a slow consumer has yet to take.
       yield* raceFirst(Effect.exit(process.stages), Effect.exit(process.empty))
       const exit = yield* Effect.exit(process.exit)
-      const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
+      const took = duration()
       const { exited } = yield* finish(spawner, process, read)
       const stages = exited || Exit.isSuccess(exit) ? yield* Effect.orElseSucceed(process.stages, () => []) : []
-      const run = { stages, duration, outputs }
+      const run = { stages, duration: took, outputs }
       if (Exit.isFailure(exit)) return { exit, failed: undefined, run }
       const after = yield* afterSinks(process, exit)
       return { exit: after, failed: failedOf(self, process, exit.value, stages), run }
@@ -115,7 +143,7 @@ const open = <E, R>(
         onFailure: (cause) =>
           Effect.failCause(Cause.map(cause, (error) => withOutput(self, error, run.stages.at(-1)?.exit, run)))
       }))
-    return { process, output, exit, readers, judged: (verdict) => job?.observed.judged(verdict) }
+    return { process, output, lines, exit, readers, judged: (verdict) => job?.observed.judged(verdict) }
   })
 
 /**
@@ -125,10 +153,11 @@ const open = <E, R>(
  */
 export const stream = <E, R, A>(
   self: Command<E, R>,
-  decode: (bytes: Stream.Stream<Uint8Array, OutputError>) => Stream.Stream<A, OutputError>
+  read: (opened: Opened<E>) => Stream.Stream<A, OutputError | OutputLimitExceeded>
 ): Stream.Stream<A, CommandError | E, ProcessSpawner | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const { exit, judged, output, readers } = yield* open(self)
+    const opened = yield* open(self)
+    const { exit, judged, output, readers } = opened
     yield* Effect.forkIn(Effect.interruptible(Effect.ignore(Stream.runDrain(output("stderr")))), readers)
     const judge = Effect.flatMap(exit, ({ failed, run }) =>
       failed === undefined ? Effect.void : failureOf(self, failed, run)).pipe(
@@ -136,7 +165,7 @@ export const stream = <E, R, A>(
           Effect.sync(() => judged(verdict))
         )
       )
-    return Stream.concat(decode(output("stdout")), Stream.execute(judge))
+    return Stream.concat(read(opened), Stream.execute(judge))
   }))
 
 /**
@@ -182,15 +211,15 @@ export const events = <E, R>(
   self: Command<E, R>
 ): Stream.Stream<
   CommandEvent,
-  SpawnError | SpawnServerLost | TimedOut | OutputError | E,
+  SpawnError | SpawnServerLost | TimedOut | OutputError | OutputLimitExceeded | E,
   ProcessSpawner | R
 > =>
   Stream.unwrapScoped(
-    Effect.map(open(self), ({ exit, judged, output, process }) =>
+    Effect.map(open(self), ({ exit, judged, lines, process }) =>
       Stream.make<[CommandEvent]>({ _tag: "Started", pid: process.pid }).pipe(
         Stream.concat(Stream.merge(
-          Stream.map(toLines(output("stdout")), (line): CommandEvent => ({ _tag: "Stdout", line })),
-          Stream.map(toLines(output("stderr")), (line): CommandEvent => ({ _tag: "Stderr", line }))
+          Stream.map(lines("stdout"), (line): CommandEvent => ({ _tag: "Stdout", line })),
+          Stream.map(lines("stderr"), (line): CommandEvent => ({ _tag: "Stderr", line }))
         )),
         Stream.concat(
           Stream.fromEffect(

@@ -150,18 +150,26 @@ export class LineSplitter {
     return withoutCarriageReturn(this.pieces.join(""))
   }
 
+  /** How many characters that line has. */
+  get length(): number {
+    return this.size
+  }
+
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true })
   private pieces: Array<string> = []
+  private size = 0
 
   push(chunk: Uint8Array): ReadonlyArray<string> {
     const parts = this.decoder.decode(chunk, { stream: true }).split("\n")
     if (parts.length === 1) {
       if (parts[0] !== "") this.pieces.push(parts[0] ?? "")
+      this.size += parts[0]?.length ?? 0
       return []
     }
     parts[0] = this.pieces.join("") + (parts[0] ?? "")
     const rest = parts.pop() ?? ""
     this.pieces = rest === "" ? [] : [rest]
+    this.size = rest.length
     return parts.map(withoutCarriageReturn)
   }
 
@@ -169,6 +177,7 @@ export class LineSplitter {
   end(): ReadonlyArray<string> {
     const rest = this.pieces.join("") + this.decoder.decode()
     this.pieces = []
+    this.size = 0
     return rest === "" ? [] : [withoutCarriageReturn(rest)]
   }
 }

@@ -55,8 +55,9 @@ const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 /**
  * The bytes of a file of `/proc`, to be used before the next one is read; undefined when it cannot be read, which for a
  * process most often means that it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ * No more than about `most` bytes.
  */
-const readBytes = (path: string): Buffer | undefined => {
+const readBytes = (path: string, most = Infinity): Buffer | undefined => {
   let fd: number
   try {
     fd = fs.openSync(path, "r")
@@ -68,7 +69,8 @@ const readBytes = (path: string): Buffer | undefined => {
     if (size < buffer.length) return buffer.subarray(0, size)
     // The files that are longer than the buffer are read to their end; the others say all at once.
     const pieces = [Buffer.from(buffer)]
-    for (let more = size; more > 0;) {
+    let total = size
+    for (let more = size; more > 0 && total < most; total += more) {
       more = fs.readSync(fd, buffer, 0, buffer.length, null)
       pieces.push(Buffer.from(buffer.subarray(0, more)))
     }
@@ -80,8 +82,8 @@ const readBytes = (path: string): Buffer | undefined => {
   }
 }
 
-/** A file of `/proc`, its bytes as characters; undefined when it cannot be read. */
-export const readProc = (path: string): string | undefined => readBytes(path)?.toString("latin1")
+/** The same as characters, one for each byte. */
+export const readProc = (path: string, most?: number): string | undefined => readBytes(path, most)?.toString("latin1")
 
 /** The columns of proc_pid_stat(5) that are numbers, up to the last one that anybody asks for. */
 const columns = new Float64Array(25)
@@ -183,16 +185,25 @@ export const livingThread = (pid: number): ProcessStat | undefined => {
   return undefined
 }
 
-/** What `/proc/PID/cmdline` holds, a part of `bytes`, as the arguments joined by spaces. */
+/**
+ * A process may move its arguments and its environment to wherever in its memory it likes (PR_SET_MM_MAP of prctl(2), without
+ * any privilege), where they are as long as it likes. Of arguments so much is for people to read, table.c says the same;
+ * execve(2) takes environments of less than 6 MiB.
+ */
+const mostArguments = 128 * 1024
+export const mostEnvironment = 8 * 1024 * 1024
+
+/** What `/proc/PID/cmdline` holds, a part of `bytes`, as the arguments joined by spaces, at most 128 KiB of them. */
 export const parseCommandLine = (bytes: Buffer, from = 0, to = bytes.length): string => {
-  let end = to
+  let end = Math.min(to, from + mostArguments)
   while (end > from && bytes[end - 1] === 0) end--
   return end === from ? "" : bytes.toString("utf8", from, end).replaceAll("\0", " ")
 }
 
-/** The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing. */
+/** At most 128 KiB; empty for kernel threads, zombies and those that have overwritten it with nothing. */
 export const readCommandLine = (pid: number, thread = pid): string => {
-  const bytes = readBytes(thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`)
+  const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
+  const bytes = readBytes(path, mostArguments)
   return bytes === undefined ? "" : parseCommandLine(bytes)
 }
 
@@ -206,11 +217,11 @@ const execTakes = 5
  */
 export const environmentOf = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/environ` : `/proc/${pid}/task/${thread}/environ`
-  let bytes = readProc(path)
+  let bytes = readProc(path, mostEnvironment)
   if (bytes === "" && isInExec(pid)) {
     const until = performance.now() + execTakes
     do {
-      bytes = readProc(path)
+      bytes = readProc(path, mostEnvironment)
     } while (bytes === "" && isInExec(pid) && performance.now() < until)
   }
   return bytes === undefined || bytes === "" ? "" : `\0${bytes}\0`
@@ -218,7 +229,7 @@ export const environmentOf = (pid: number, thread = pid): string => {
 
 /** It has no arguments either, and is neither dead nor the kernel's. */
 const isInExec = (pid: number): boolean => {
-  if (readProc(`/proc/${pid}/cmdline`) !== "") return false
+  if (readProc(`/proc/${pid}/cmdline`, 1) !== "") return false
   const stat = readStat(pid)
   return stat !== undefined && !stat.isKernel && !isDeadState(stat.state)
 }

@@ -45,7 +45,8 @@ const childrenOf = (pid: number): ReadonlyArray<number> => {
   return threads.flatMap((tid) => numbersOf(procfs.readProc(`/proc/${pid}/task/${tid}/children`)))
 }
 
-const bears = (pid: number, mark: string): boolean => procfs.readProc(`/proc/${pid}/environ`)?.includes(mark) === true
+const bears = (pid: number, mark: string): boolean =>
+  procfs.readProc(`/proc/${pid}/environ`, procfs.mostEnvironment)?.includes(mark) === true
 
 /**
  * All rows at once: where the kernel has no lists of children (CONFIG_PROC_CHILDREN), and where there is no /proc. Threads cannot be told
