@@ -2,11 +2,11 @@
 import * as childProcess from "node:child_process"
 import type * as net from "node:net"
 import { ServerLost, Unavailable } from "../Failure.ts"
-import { defaultBinary } from "../Options.ts"
 import { markName } from "./mark.ts"
 import type { Features, StartOptions } from "../Options.ts"
 import { descriptorsOf, fifosIn, makeDirectory, proves } from "./ends.ts"
 import type { Ends } from "./ends.ts"
+import { findProgram, missingProgram } from "./program.ts"
 import { Frames, Kind, version, Writer } from "./wire.ts"
 import type { Reader } from "./wire.ts"
 
@@ -91,7 +91,9 @@ export class Connection {
 
   /** With `fifos`, pipes have names in this directory. */
   static async #startOne(options: StartOptions, fifos: string | undefined): Promise<Connection> {
-    const binary = options.binary ?? defaultBinary()
+    const binary = options.binary ?? findProgram()
+    const missing = missingProgram(binary)
+    if (missing !== undefined) throw new Unavailable(missing)
     let child: childProcess.ChildProcess
     try {
       // Not marked as a process of an owner further up, and nor are its supervisors: it looks after itself.
