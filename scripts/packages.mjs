@@ -22,7 +22,9 @@ const faults = ({ manifest, name, tarball }) => {
   return [
     ...fields.filter((field) => manifest[field] === undefined).map((field) => `package.json has no ${field}`),
     ...["LICENSE", "README.md"].filter((file) => !files.includes(file)).map((file) => `it has no ${file}`),
-    ...files.filter((file) => /(^|\/)(test|node_modules|build)\/|\.tsbuildinfo$/.test(file)).map((file) => `it has ${file}`),
+    ...files.filter((file) => /(^|\/)(test|node_modules|build)\/|\.tsbuildinfo$/.test(file)).map((file) =>
+      `it has ${file}`
+    ),
     ...(JSON.stringify(manifest).includes("workspace:") ? ["package.json speaks of the workspace"] : [])
   ].map((fault) => `${name}: ${fault}`)
 }

@@ -60,6 +60,26 @@ await server.close()
 if (text !== "hi\\n") throw new Error(text)
 `
 
+/** What goes on Bun: what needs no process. An engine must refuse, instead of losing what commands print. */
+const onBun = `import { NodeProcess } from "@effect-process/node"
+import { SpawnServer } from "@effect-process/spawn-server"
+import { Effect } from "effect"
+import { Command, ProcessSpawner } from "effect-process"
+
+if (process.versions["bun"] === undefined) throw new Error("not on Bun")
+
+const greet = Command.shell\`echo \${"it's"} | wc -c\`
+const dry = await Effect.runPromise(Command.exitCode(greet).pipe(Effect.provide(ProcessSpawner.dryRun)))
+if (dry !== 0) throw new Error(String(dry))
+
+for (const layer of [NodeProcess.layer, NodeProcess.layerSpawnServer, NodeProcess.layerChildProcess]) {
+  const refused = await Effect.runPromise(Effect.flip(Command.string(greet).pipe(Effect.provide(layer))))
+  if (refused._tag !== "EngineUnavailable" || !refused.message.includes("Bun")) throw new Error(refused.message)
+}
+const reason = await SpawnServer.start().then(() => "it started", (error: unknown) => String(error))
+if (!reason.includes("Bun")) throw new Error(reason)
+`
+
 /** The harness, on vitest. */
 const suite = `import { expect, it, layer } from "@effect-process/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -115,6 +135,7 @@ const ofClient = { types: ["node"] }
 export const projects = {
   "nodenext.json": tsconfig("NodeNext", "NodeNext", ["consumer.ts"]),
   "bundler.json": tsconfig("ESNext", "bundler", ["consumer.ts"]),
+  "bun.json": tsconfig("ESNext", "bundler", ["bun.ts"], { types: ["node"], noEmit: false }),
   "client.nodenext.json": tsconfig("NodeNext", "NodeNext", ["client.ts"], ofClient),
   "client.bundler.json": tsconfig("ESNext", "bundler", ["client.ts"], ofClient),
   "suite.nodenext.json": tsconfig("NodeNext", "NodeNext", ["suite.ts"], ofSuite),
@@ -124,6 +145,7 @@ export const projects = {
 export const files = {
   "consumer.ts": consumer,
   "client.ts": client,
+  "bun.ts": onBun,
   "suite.ts": suite,
   "vitest.config.js": vitestConfig,
   ...projects

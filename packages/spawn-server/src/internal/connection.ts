@@ -68,6 +68,10 @@ export class Connection {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions): Promise<Connection> {
+    // Seen with Bun 1.4: no data and no error comes from a pipe, so commands would seem to print nothing.
+    if (process.versions["bun"] !== undefined) {
+      throw new Unavailable("Bun's net.Socket does not read from a descriptor; run the program on Node.js")
+    }
     if (options.pipes === "fifo") return Connection.#startWithFifos(options)
     try {
       return await Connection.#startOne(options, undefined)
