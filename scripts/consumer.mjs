@@ -40,7 +40,7 @@ const log = (text) => console.log(`${((performance.now() - began) / 1000).toFixe
 /** In a process that ends; what it printed is told when it fails. */
 const run = async (file, args, options) => {
   try {
-    return (await promisify(execFile)(file, args, { timeout: 60_000, killSignal: "SIGKILL", ...options })).stdout
+    return (await promisify(execFile)(file, args, { timeout: 120_000, killSignal: "SIGKILL", ...options })).stdout
   } catch (error) {
     throw new Error(`${file} ${args.join(" ")}: ${error.message}\n${error.stdout ?? ""}${error.stderr ?? ""}`, {
       cause: error
@@ -52,7 +52,24 @@ const run = async (file, args, options) => {
 const barePath = (folder) => {
   fs.mkdirSync(folder)
   const places = (plainEnvironment.PATH ?? "").split(path.delimiter)
-  for (const name of ["cat", "echo", "kill", "mkfifo", "ps", "rm", "sed", "setsid", "sh", "sleep", "wc"]) {
+  for (
+    const name of [
+      "bash",
+      "cat",
+      "echo",
+      "head",
+      "kill",
+      "ls",
+      "mkfifo",
+      "ps",
+      "rm",
+      "sed",
+      "setsid",
+      "sh",
+      "sleep",
+      "wc"
+    ]
+  ) {
     const file = places.map((place) => path.join(place, name)).find((file) => fs.existsSync(file))
     if (file === undefined) throw new Error(`${name} is not on this machine`)
     fs.symlinkSync(file, path.join(folder, name))
@@ -115,6 +132,8 @@ const onNode = async (release) => {
   const version = (await run(node, ["--version"], inConsumer)).trim()
   await leavesNothing(node, ["consumer.js", "spawn-server"], inConsumer)
   await leavesNothing(node, ["client.js"], inConsumer)
+  const quickStart = await run(node, ["readme.js"], inConsumer)
+  if (!quickStart.includes("working")) throw new Error(quickStart)
   await run(node, ["node_modules/vitest/vitest.mjs", "run"], inConsumer)
   log(`Node ${version}: programs on the prebuilt spawn server, and a suite of tests`)
 }

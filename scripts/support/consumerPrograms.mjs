@@ -1,4 +1,8 @@
 // What a stranger might write, in files: programs that use every package, and how they are compiled.
+import * as fs from "node:fs"
+
+/** The first program of the README, word for word. */
+const readme = /```ts\n([^]*?)```/.exec(fs.readFileSync(new URL("../../README.md", import.meta.url), "utf8"))[1]
 
 /** Every package but the harness. The first argument is the engine that it must run on. */
 const consumer = `import * as Platform from "@effect/platform/Command"
@@ -129,21 +133,22 @@ const tsconfig = (module, moduleResolution, files, options) =>
 
 /** What vitest declares needs the types of Node, and is not ours to check. */
 const ofSuite = { types: ["node"], skipLibCheck: true }
-const ofClient = { types: ["node"] }
+const ofNode = { types: ["node"] }
+const others = ["readme.ts", "client.ts", "bun.ts"]
 
 /** The projects that are compiled, by the names of their files. */
 export const projects = {
   "nodenext.json": tsconfig("NodeNext", "NodeNext", ["consumer.ts"]),
   "bundler.json": tsconfig("ESNext", "bundler", ["consumer.ts"]),
-  "bun.json": tsconfig("ESNext", "bundler", ["bun.ts"], { types: ["node"], noEmit: false }),
-  "client.nodenext.json": tsconfig("NodeNext", "NodeNext", ["client.ts"], ofClient),
-  "client.bundler.json": tsconfig("ESNext", "bundler", ["client.ts"], ofClient),
+  "node.nodenext.json": tsconfig("NodeNext", "NodeNext", others, ofNode),
+  "node.bundler.json": tsconfig("ESNext", "bundler", others, ofNode),
   "suite.nodenext.json": tsconfig("NodeNext", "NodeNext", ["suite.ts"], ofSuite),
   "suite.bundler.json": tsconfig("ESNext", "bundler", ["suite.ts"], ofSuite)
 }
 
 export const files = {
   "consumer.ts": consumer,
+  "readme.ts": readme,
   "client.ts": client,
   "bun.ts": onBun,
   "suite.ts": suite,

@@ -3,6 +3,7 @@
 //
 // Fails when one of them cannot be built. --available: builds what can be built here, and says what is missing; where there is
 // no musl for this machine's processor, with the C library that is there.
+// --stale: only those that are older than the sources.
 // --check: changes nothing, and fails unless the programs that are there are those that are built now.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -10,6 +11,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
 import { hardening, warnings } from "./build.mjs"
 import { findMusl } from "./musl.mjs"
 
@@ -110,6 +112,16 @@ const says = (file, arch) => {
   return stdout.trim()
 }
 
+/** Whether the program is there and no source is newer. */
+const isFresh = (file) => {
+  if (!fs.existsSync(file)) return false
+  const sources = fs.readdirSync(join(root, "src")).filter((name) => /\.[ch]$/.test(name)).map((name) =>
+    join(root, "src", name)
+  )
+  const newest = Math.max(...[...sources, fileURLToPath(import.meta.url)].map((source) => fs.statSync(source).mtimeMs))
+  return fs.statSync(file).mtimeMs >= newest
+}
+
 /** The README of a package states the size of its program in KiB, which must be true within 10 %. */
 const checkSize = (folder, bytes) => {
   const stated = Number(/program has (\d+) KiB/.exec(fs.readFileSync(join(folder, "README.md"), "utf8"))?.[1])
@@ -118,7 +130,10 @@ const checkSize = (folder, bytes) => {
   }
 }
 
-const prebuild = (arch, { available, check }) => {
+const prebuild = (arch, { available, check, stale }) => {
+  const folder = join(root, `../spawn-server-linux-${arch}`)
+  const file = join(folder, "bin", name)
+  if (stale && isFresh(file)) return
   const tools = toolchain(arch, available)
   if (tools.missing !== undefined) {
     if (!available) {
@@ -133,8 +148,6 @@ const prebuild = (arch, { available, check }) => {
   const wrong = faults(program, targets[arch].machine)
   if (wrong.length > 0) throw new Error(`linux-${arch}: ${wrong.join(", ")}`)
 
-  const folder = join(root, `../spawn-server-linux-${arch}`)
-  const file = join(folder, "bin", name)
   const sha256 = createHash("sha256").update(program).digest("hex")
   if (check) {
     const there = fs.existsSync(file) ? createHash("sha256").update(fs.readFileSync(file)).digest("hex") : "nothing"
@@ -153,5 +166,9 @@ const prebuild = (arch, { available, check }) => {
   console.log(`  ${tools.built.compiler}, ${tools.built.libc}; ${said}`)
 }
 
-const options = { available: process.argv.includes("--available"), check: process.argv.includes("--check") }
+const { values: options } = parseArgs({
+  options: Object.fromEntries(
+    ["available", "check", "stale"].map((name) => [name, { type: "boolean", default: false }])
+  )
+})
 for (const arch of Object.keys(targets)) prebuild(arch, options)
