@@ -43,7 +43,9 @@ const start = (): { readonly binary: string; readonly outcome: string } => {
     console.log(JSON.stringify({ binary: defaultBinary(), outcome }))`
   const main = path.join(path.dirname(modules), "main.mjs")
   fs.writeFileSync(main, script)
-  return JSON.parse(execFileSync(process.execPath, [main], { encoding: "utf8" }))
+  // By NODE_PATH, which pnpm sets for what it runs, the package of the workspace would be found.
+  const { NODE_PATH: _, ...env } = process.env
+  return JSON.parse(execFileSync(process.execPath, [main], { encoding: "utf8", env }))
 }
 
 describe("which program is taken", () => {
