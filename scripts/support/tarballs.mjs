@@ -8,9 +8,9 @@ export const root = fileURLToPath(new URL("../..", import.meta.url))
 
 export const readJson = (file) => JSON.parse(fs.readFileSync(file, "utf8"))
 
-/** What pnpm sets for its children is not meant for a consumer. */
+/** What pnpm sets for its children is not meant for a consumer, who must find nothing of the workspace. */
 export const plainEnvironment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))
+  Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name) && name !== "NODE_PATH")
 )
 
 /** Runs pnpm: the one that runs this, if one does. */
