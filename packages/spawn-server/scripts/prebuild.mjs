@@ -122,11 +122,17 @@ const isFresh = (file) => {
   return fs.statSync(file).mtimeMs >= newest
 }
 
-/** The README of a package states the size of its program in KiB, which must be true within 10 %. */
-const checkSize = (folder, bytes) => {
-  const stated = Number(/program has (\d+) KiB/.exec(fs.readFileSync(join(folder, "README.md"), "utf8"))?.[1])
-  if (!(Math.abs(stated * 1024 / bytes - 1) <= 0.1)) {
-    throw new Error(`${folder}/README.md says that the program has ${stated} KiB; it has ${Math.round(bytes / 1024)}`)
+/** The READMEs state the size of the program in KiB, which must be true within 10 %. */
+const checkSize = (arch, bytes) => {
+  const statements = [
+    [join(root, `../spawn-server-linux-${arch}/README.md`), /program has (\d+) KiB/],
+    [join(root, "README.md"), new RegExp(`linux-${arch}` + "` \\| (\\d+) KiB")]
+  ]
+  for (const [file, statement] of statements) {
+    const stated = Number(statement.exec(fs.readFileSync(file, "utf8"))?.[1])
+    if (!(Math.abs(stated * 1024 / bytes - 1) <= 0.1)) {
+      throw new Error(`${file} says that the program has ${stated} KiB; it has ${Math.round(bytes / 1024)}`)
+    }
   }
 }
 
@@ -160,7 +166,7 @@ const prebuild = (arch, { available, check, stale }) => {
     const built = { bytes: program.length, sha256, ...tools.built }
     fs.writeFileSync(join(folder, "bin/build.json"), `${JSON.stringify(built, undefined, 2)}\n`)
   }
-  if (tools.musl !== undefined) checkSize(folder, program.length)
+  if (tools.musl !== undefined) checkSize(arch, program.length)
   const said = says(file, arch) ?? "not run: no qemu-user"
   console.log(`linux-${arch}: ${program.length} bytes, twice the same, sha256 ${sha256}`)
   console.log(`  ${tools.built.compiler}, ${tools.built.libc}; ${said}`)
