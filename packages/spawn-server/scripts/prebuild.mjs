@@ -126,7 +126,7 @@ const isFresh = (file) => {
 const checkSize = (arch, bytes) => {
   const statements = [
     [join(root, `../spawn-server-linux-${arch}/README.md`), /program has (\d+) KiB/],
-    [join(root, "README.md"), new RegExp(`linux-${arch}` + "` \\| (\\d+) KiB")]
+    [join(root, "README.md"), new RegExp(`linux-${arch}\` \\| (\\d+) KiB`)]
   ]
   for (const [file, statement] of statements) {
     const stated = Number(statement.exec(fs.readFileSync(file, "utf8"))?.[1])
