@@ -5,6 +5,8 @@ import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { nodeOf } from "./support/runtimes.mjs"
+import { plainEnvironment } from "./support/tarballs.mjs"
 
 const [release, ...script] = process.argv.slice(2)
 if (release === undefined || script.length === 0) {
@@ -12,14 +14,7 @@ if (release === undefined || script.length === 0) {
   process.exit(2)
 }
 
-// What npm sets for its children (which packages to run, for one) is not meant for the npx that follows.
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
-
-const installed = execFileSync(
-  "npx",
-  ["--yes", `--package=node@${release}`, "--", "node", "-p", "process.execPath"],
-  { encoding: "utf8", env, stdio: ["ignore", "pipe", "inherit"] }
-).trim()
+const installed = nodeOf(release)
 
 // A scenario runs it as another user, who may not look into the home directory where npx keeps it.
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-node-"))
@@ -30,7 +25,7 @@ try {
   fs.chmodSync(node, 0o755)
   console.log(`Node.js ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`)
   const { signal, status } = spawnSync("npx", ["--yes", "pnpm@10", ...script], {
-    env: { ...env, PATH: `${folder}${path.delimiter}${process.env.PATH}` },
+    env: { ...plainEnvironment, PATH: `${folder}${path.delimiter}${process.env.PATH}` },
     stdio: "inherit"
   })
   process.exitCode = signal === null ? status : 1

@@ -1,5 +1,5 @@
 // Builds the C program into build/, when a source changed. Without a compiler it says so in one line and succeeds.
-// --sanitize: AddressSanitizer and UBSan. --arm64: with Debian's cross compiler.
+// --sanitize: AddressSanitizer and UBSan. --arm64: with Debian's cross compiler. What is published is made by prebuild.mjs.
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const source = join(root, "src")
 
-const warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
-const hardening = [
+export const warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+export const hardening = [
   "-O2",
   "-D_FORTIFY_SOURCE=2",
   "-fstack-protector-strong",
@@ -58,9 +58,7 @@ export const build = (name) => {
     return { skipped: `no C compiler for the spawn server (${name}): the fallback engine serves` }
   }
   const output = join(root, "build", variant.output)
-  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file) && !file.startsWith("fuzz")).map((file) =>
-    join(source, file)
-  )
+  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file)).map((file) => join(source, file))
   const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs))
   if (existsSync(output) && statSync(output).mtimeMs >= newest) return { output, built: false }
   mkdirSync(dirname(output), { recursive: true })

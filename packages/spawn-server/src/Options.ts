@@ -1,8 +1,8 @@
 /** What a server can be told when it is started, and what it says of itself. */
-import { fileURLToPath } from "node:url"
+import { findProgram } from "./internal/program.ts"
 
 export interface StartOptions {
-  /** Path of the program; default the one built with this package. */
+  /** Path of the program; default `defaultBinary()`. */
   readonly binary?: string
   /** Milliseconds after SIGKILL before what is left is reported; default 1000. */
   readonly killBoundMs?: number
@@ -31,6 +31,8 @@ export interface Features {
   readonly cgroup: boolean
 }
 
-/** Where the build puts the program. */
-export const defaultBinary = (): string =>
-  fileURLToPath(new URL("../build/effect-process-spawn-server", import.meta.url))
+/**
+ * Path of the program: the one that `scripts/build.mjs` has built beside this package, else the one of the optional package for
+ * this platform, such as `@effect-process/spawn-server-linux-x64`.
+ */
+export const defaultBinary = (): string => findProgram()

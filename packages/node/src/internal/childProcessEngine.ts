@@ -182,6 +182,13 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
         reason: "Windows has no process groups and no POSIX signals; run the program under WSL"
       })
     }
+    if (process.versions["bun"] !== undefined) {
+      return yield* new EngineUnavailable({
+        engine: "child-process",
+        reason:
+          "the pipes of Bun's node:child_process are no sockets, as the engine needs them; run the program on Node.js"
+      })
+    }
     // One per layer: another layer of this owner may close, or its worker end, while our jobs go on.
     const mark = given.markOwner === false ? "" : `${ownerMark()}:${randomUUID()}`
     const watchdog = yield* Effect.acquireRelease(

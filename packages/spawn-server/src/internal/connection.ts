@@ -2,11 +2,11 @@
 import * as childProcess from "node:child_process"
 import type * as net from "node:net"
 import { ServerLost, Unavailable } from "../Failure.ts"
-import { defaultBinary } from "../Options.ts"
 import { markName } from "./mark.ts"
 import type { Features, StartOptions } from "../Options.ts"
 import { descriptorsOf, fifosIn, makeDirectory, proves } from "./ends.ts"
 import type { Ends } from "./ends.ts"
+import { findProgram, missingProgram } from "./program.ts"
 import { Frames, Kind, version, Writer } from "./wire.ts"
 import type { Reader } from "./wire.ts"
 
@@ -68,6 +68,10 @@ export class Connection {
 
   /** Starts a server and waits for its greeting. Rejects with `Unavailable`. */
   static async start(options: StartOptions): Promise<Connection> {
+    // Seen with Bun 1.4: no data and no error comes from a pipe, so commands would seem to print nothing.
+    if (process.versions["bun"] !== undefined) {
+      throw new Unavailable("Bun's net.Socket does not read from a descriptor; run the program on Node.js")
+    }
     if (options.pipes === "fifo") return Connection.#startWithFifos(options)
     try {
       return await Connection.#startOne(options, undefined)
@@ -91,7 +95,9 @@ export class Connection {
 
   /** With `fifos`, pipes have names in this directory. */
   static async #startOne(options: StartOptions, fifos: string | undefined): Promise<Connection> {
-    const binary = options.binary ?? defaultBinary()
+    const binary = options.binary ?? findProgram()
+    const missing = missingProgram(binary)
+    if (missing !== undefined) throw new Unavailable(missing)
     let child: childProcess.ChildProcess
     try {
       // Not marked as a process of an owner further up, and nor are its supervisors: it looks after itself.
