@@ -90,7 +90,7 @@ say(`${modules.length} pieces of code were type-checked`)
 // And run, where it is about programs that are here.
 const limit = 30_000
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-docs-"))
-const env = { ...process.env, NO_COLOR: "1" }
+const { CI: _, ...env } = { ...process.env, NO_COLOR: "1" }
 
 /** What must not differ between two runs: words, not pids, times and the width of columns. */
 const shape = (output) => output.replace(/\d+(\.\d+)?/g, "N").replace(/[ \t]+/g, " ").replace(/─+/g, "─").trim()
@@ -99,10 +99,17 @@ const runAll = (jobs, part) =>
   new Promise((resolve) => {
     if (jobs.length === 0) return resolve()
     const list = path.join(project, `run-${part}.json`)
-    fs.writeFileSync(list, JSON.stringify(jobs.map(({ id, name }) => ({ id, file: path.join(project, "run", `${name}.mjs`) }))))
+    fs.writeFileSync(
+      list,
+      JSON.stringify(jobs.map(({ id, name }) => ({ id, file: path.join(project, "run", `${name}.mjs`) })))
+    )
     const cwd = path.join(scratch, String(part))
     fs.mkdirSync(cwd)
-    const child = fork(fileURLToPath(new URL("docsRunner.mjs", import.meta.url)), [list, project], { cwd, env, stdio: "inherit" })
+    const child = fork(fileURLToPath(new URL("docsRunner.mjs", import.meta.url)), [list, project], {
+      cwd,
+      env,
+      stdio: "inherit"
+    })
     let current = "the start"
     let timer
     const done = new Set()
@@ -185,7 +192,9 @@ for (const each of running.filter(({ suite }) => !suite)) {
   }
 }
 const suites = running.filter(({ suite }) => suite)
-for (const { code, id } of suites) if (code.includes("// =>")) problems.push(`${id}: write expect in a suite, not // =>`)
+for (const { code, id } of suites) {
+  if (code.includes("// =>")) problems.push(`${id}: write expect in a suite, not // =>`)
+}
 const below = programs.filter(({ code }) => /from "(@effect-process\/|@effect\/)?vitest/.test(code))
 const alone = programs.filter((each) => !below.includes(each))
 await Promise.all([runSuites(suites, below), runAll(alone, "programs")])

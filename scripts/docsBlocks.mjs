@@ -53,7 +53,8 @@ export const examplesOfSource = (text) => {
 }
 
 /** Whether code is a suite of tests, which vitest runs. */
-export const isSuite = (code) => /^import \{[^}]*\b(it|layer)\b[^}]*\} from "(vitest|@effect\/vitest|@effect-process\/vitest)"/m.test(code)
+export const isSuite = (code) =>
+  /^import \{[^}]*\b(it|layer)\b[^}]*\} from "(vitest|@effect\/vitest|@effect-process\/vitest)"/m.test(code)
 
 const expectation = /^\/\/ => ?(.*)$/
 
@@ -75,7 +76,7 @@ const expected = (file, statement, known) => {
 
 /**
  * The code as JavaScript that checks itself. What stands behind `// =>` is an expression, and what the statement gives has to be equal to
- * it, where an Effect or Promise stands for its result. An Effect by the name of `program` is run.
+ * it, where an Effect or Promise stands for its result. An Effect by the name of `program` is run, unless the code does so itself.
  */
 export const runnable = (code, origin) => {
   const file = ts.createSourceFile("example.ts", code, ts.ScriptTarget.ES2022, true)
@@ -88,30 +89,37 @@ export const runnable = (code, origin) => {
     const end = (text) => edits.push({ at: statement.end, text })
     if (ts.isExpressionStatement(statement)) {
       const what = statement.expression.getText()
-      if (value !== undefined) edits.push({ at: statement.getStart(), to: statement.end, text: `;${check(top, what, value)}` })
-      else if (top) edits.push({ at: statement.getStart(), to: statement.end, text: `;await (${what})` })
+      if (value !== undefined) {
+        edits.push({ at: statement.getStart(), to: statement.end, text: `;${check(top, what, value)}` })
+      } else if (top) edits.push({ at: statement.getStart(), to: statement.end, text: `;await (${what})` })
     } else if (ts.isReturnStatement(statement) && value !== undefined) {
       const what = statement.expression.getText()
       edits.push({ at: statement.getStart(), to: statement.end, text: `return ${check(false, what, value)}` })
     } else if (ts.isVariableStatement(statement)) {
       const name = statement.declarationList.declarations.at(-1).name.getText()
       if (value !== undefined) end(`;${check(top, name, value)}`)
-      else if (top && name === "program") end(`;await __documented.run(${name})`)
+      else if (top && name === "program" && code.split(/\bprogram\b/).length === 2) {
+        end(`;await __documented.run(${name})`)
+      }
       if (value === undefined) ts.forEachChild(statement, inside)
       return
     }
     if (value === undefined) ts.forEachChild(statement, inside)
   }
   const inside = (node) => {
-    if (ts.isBlock(node)) for (const statement of node.statements) visit(statement, false)
+    if (ts.isBlock(node)) { for (const statement of node.statements) visit(statement, false) }
     else ts.forEachChild(node, inside)
   }
   for (const statement of file.statements) visit(statement, true)
   for (const match of code.matchAll(/\/\/ =>/g)) {
-    if (!known.has(match.index)) throw new Error(`${origin}: nothing is compared with: ${code.slice(match.index).split("\n")[0]}`)
+    if (!known.has(match.index)) {
+      throw new Error(`${origin}: nothing is compared with: ${code.slice(match.index).split("\n")[0]}`)
+    }
   }
   // Outer statements come first and have the edits of none within them, as what is replaced is not gone into.
-  const outer = edits.filter((edit) => !edits.some((other) => other !== edit && other.to !== undefined && other.at <= edit.at && edit.at < other.to))
+  const outer = edits.filter((edit) =>
+    !edits.some((other) => other !== edit && other.to !== undefined && other.at <= edit.at && edit.at < other.to)
+  )
   let text = code
   for (const { at, text: inserted, to = at } of outer.sort((a, b) => b.at - a.at)) {
     text = text.slice(0, at) + inserted + text.slice(to)

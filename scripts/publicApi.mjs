@@ -64,7 +64,8 @@ export const publicApi = () => {
   const all = program(modules.map(({ file }) => file))
   const checker = all.getTypeChecker()
   const found = new Map()
-  const ours = (file) => file.fileName.startsWith(path.join(root, "packages/")) && !file.fileName.includes("node_modules")
+  const ours = (file) =>
+    file.fileName.startsWith(path.join(root, "packages/")) && !file.fileName.includes("node_modules")
 
   const callable = (declaration) =>
     ts.isFunctionDeclaration(declaration) ||
@@ -72,7 +73,8 @@ export const publicApi = () => {
 
   const add = (name, declaration) => {
     const file = declaration.getSourceFile()
-    if (!ours(file) || found.has(declaration)) return
+    // What is added to another library's module is not exported by ours.
+    if (!ours(file) || found.has(declaration) || ts.isModuleBlock(declaration.parent)) return
     const { line } = file.getLineAndCharacterOfPosition(declaration.getStart())
     found.set(declaration, {
       name,
@@ -101,5 +103,8 @@ export const publicApi = () => {
     const symbol = checker.getSymbolAtLocation(all.getSourceFile(file))
     if (symbol !== undefined) visit(specifier, symbol)
   }
-  return { exports: [...found.values()].filter((each) => each !== undefined), sources: all.getSourceFiles().filter(ours) }
+  return {
+    exports: [...found.values()].filter((each) => each !== undefined),
+    sources: all.getSourceFiles().filter(ours)
+  }
 }

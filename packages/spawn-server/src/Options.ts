@@ -1,6 +1,12 @@
 /** What a server can be told when it is started, and what it says of itself. */
 import { fileURLToPath } from "node:url"
 
+/**
+ * What a server can be told when it is started.
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export interface StartOptions {
   /** Path of the program; default the one built with this package. */
   readonly binary?: string
@@ -25,12 +31,29 @@ export interface StartOptions {
   readonly hangMs?: number
 }
 
+/**
+ * What the kernel and the system let a server do.
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export interface Features {
   /** The kernel has `/proc/PID/task/TID/children`. */
   readonly childrenFiles: boolean
   readonly cgroup: boolean
 }
 
-/** Where the build puts the program. */
+/**
+ * Where the build puts the program.
+ *
+ * @example
+ * import { defaultBinary } from "@effect-process/spawn-server"
+ * import * as fs from "node:fs"
+ *
+ * fs.existsSync(defaultBinary()) // => true
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export const defaultBinary = (): string =>
   fileURLToPath(new URL("../build/effect-process-spawn-server", import.meta.url))

@@ -4,6 +4,9 @@ import * as fs from "node:fs"
 /**
  * A line of `/proc/PID/stat`. Times are clock ticks, `start` counts them from the boot: with the pid it names one process
  * for good. The times of `children` are those of the children that it has waited for.
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export interface ProcessStat {
   readonly pid: number
@@ -47,7 +50,17 @@ let ticks: number | undefined
 
 const pageSize = (): number => page ??= auxiliary(6n) ?? 4096
 
-/** How many ticks a second has (USER_HZ). Source: time(7). */
+/**
+ * How many ticks a second has (USER_HZ). Source: time(7).
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.ticksPerSecond() > 0 // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const ticksPerSecond = (): number => ticks ??= auxiliary(17n) ?? 100
 
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
@@ -55,6 +68,15 @@ const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 /**
  * A file of `/proc`, its bytes as characters; undefined when it cannot be read, which for a process most often means that
  * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readProc("/proc/self/comm") !== undefined // => true
+ * procfs.readProc("/proc/0/comm") // => undefined
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const readProc = (path: string): string | undefined => {
   let fd: number
@@ -78,12 +100,32 @@ export const readProc = (path: string): string | undefined => {
   }
 }
 
-/** The bytes that `readProc` gives as characters, as the text that they mean. */
+/**
+ * The bytes that `readProc` gives as characters, as the text that they mean.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.decodeBytes("caf\u00c3\u00a9") // => "café"
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const decodeBytes = (bytes: string): string =>
   // oxlint-disable-next-line no-control-regex
   /^[\0-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, "latin1").toString("utf8")
 
-/** The name is in parentheses and may itself hold some, so the fields are counted from the last one. */
+/**
+ * The name is in parentheses and may itself hold some, so the fields are counted from the last one.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.parseStat("4711 (a (b) c) S 1 4711 4711")?.name // => "a (b) c"
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const parseStat = (text: string): ProcessStat | undefined => {
   const open = text.indexOf("(")
   const close = text.lastIndexOf(")")
@@ -110,13 +152,33 @@ export const parseStat = (text: string): ProcessStat | undefined => {
   }
 }
 
-/** Undefined when the process is gone. */
+/**
+ * Undefined when the process is gone.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readStat("self")?.pid === process.pid // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const readStat = (pid: number | "self"): ProcessStat | undefined => {
   const text = readProc(`/proc/${pid}/stat`)
   return text === undefined ? undefined : parseStat(text)
 }
 
-/** Every pid that `/proc` lists now. */
+/**
+ * Every pid that `/proc` lists now.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.listPids().includes(process.pid) // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const listPids = (): Array<number> => {
   const pids: Array<number> = []
   for (const name of fs.readdirSync("/proc")) {
@@ -126,7 +188,18 @@ export const listPids = (): Array<number> => {
   return pids
 }
 
-/** Whether a letter of `state` is that of a process, or thread, that has ended. */
+/**
+ * Whether a letter of `state` is that of a process, or thread, that has ended.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.isDeadState("Z") // => true
+ * procfs.isDeadState("S") // => false
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const isDeadState = (state: string): boolean => {
   const letter = state.charAt(0)
   return letter === "Z" || letter === "X" || letter === "x"
@@ -135,6 +208,14 @@ export const isDeadState = (state: string): boolean => {
 /**
  * A thread of the process that lives, when its main thread has exited: such a process shows `Z`, and goes on. Undefined
  * when there is none.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.livingThread(process.pid) !== undefined // => true
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const livingThread = (pid: number): ProcessStat | undefined => {
   let threads: ReadonlyArray<string>
@@ -151,7 +232,17 @@ export const livingThread = (pid: number): ProcessStat | undefined => {
   return undefined
 }
 
-/** The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing. */
+/**
+ * The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readCommandLine(process.pid).includes("node") // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const readCommandLine = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
   const bytes = readProc(path) ?? ""
@@ -167,6 +258,14 @@ const execTakes = 5
  * The environment that a process was started with, each variable between two NULs; empty where it may not be read, which is
  * the case with other users' processes. In the middle of an exec(2) there is none, which must not be taken for an
  * environment without a variable that is looked for: that is waited for, as it is short.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.environmentOf(process.pid).includes("\0PATH=") // => true
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const environmentOf = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/environ` : `/proc/${pid}/task/${thread}/environ`
@@ -187,7 +286,17 @@ const isInExec = (pid: number): boolean => {
   return stat !== undefined && !stat.isKernel && !isDeadState(stat.state)
 }
 
-/** Which pid namespace its pid is counted in; undefined where that may not be read. See pid_namespaces(7). */
+/**
+ * Which pid namespace its pid is counted in; undefined where that may not be read. See pid_namespaces(7).
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.pidNamespace("self") === procfs.pidNamespace(process.pid) // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const pidNamespace = (pid: number | "self"): string | undefined => {
   try {
     return fs.readlinkSync(`/proc/${pid}/ns/pid`)
