@@ -74,6 +74,15 @@ const expected = (file, statement, known) => {
   return undefined
 }
 
+/** How often a name is written in code. */
+const uses = (node, name) => {
+  let count = ts.isIdentifier(node) && node.text === name ? 1 : 0
+  ts.forEachChild(node, (child) => {
+    count += uses(child, name)
+  })
+  return count
+}
+
 /**
  * The code as JavaScript that checks itself. What stands behind `// =>` is an expression, and what the statement gives has to be equal to
  * it, where an Effect or Promise stands for its result. An Effect by the name of `program` is run, unless the code does so itself.
@@ -98,7 +107,7 @@ export const runnable = (code, origin) => {
     } else if (ts.isVariableStatement(statement)) {
       const name = statement.declarationList.declarations.at(-1).name.getText()
       if (value !== undefined) end(`;${check(top, name, value)}`)
-      else if (top && name === "program" && code.split(/\bprogram\b/).length === 2) {
+      else if (top && name === "program" && uses(file, name) === 1) {
         end(`;await __documented.run(${name})`)
       }
       if (value === undefined) ts.forEachChild(statement, inside)
