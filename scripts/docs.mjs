@@ -111,11 +111,10 @@ const runAll = (jobs, part) =>
       stdio: "inherit"
     })
     let current = "the start"
-    let timer, at
-    child.on("message", ({ began: isStart, id, output, problem }) => {
+    let timer
+    child.on("message", ({ began: isStart, ended, id, output, problem }) => {
       clearTimeout(timer)
-      if (process.env.DOCS_TIMES && !isStart) console.log(id, Date.now() - at)
-      if (isStart) at = Date.now()
+      if (ended) return
       current = isStart ? id : `after ${id}`
       timer = setTimeout(() => child.kill("SIGKILL"), limit)
       if (isStart) return

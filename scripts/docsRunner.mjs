@@ -39,4 +39,5 @@ for (const { file, id } of JSON.parse(fs.readFileSync(list, "utf8"))) {
   process.send({ id, problem: failure && (error instanceof Error ? error.stack : inspect(error)), output })
 }
 await uninstall()
-process.disconnect()
+// The SDK of OpenTelemetry keeps a timer of 30 seconds.
+process.send({ ended: true }, () => process.exit(0))
