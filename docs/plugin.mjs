@@ -13,8 +13,7 @@ export const load = (app) => {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     for (const module of project.getChildrenByKind(ReflectionKind.Module)) module.name = names.get(module.name) ?? module.name
     for (const document of project.documents ?? []) {
-      const [first] = document.content
-      const heading = first?.kind === "text" ? /^# (.*)$/m.exec(first.text)?.[1] : undefined
+      const heading = /^# (.*)$/m.exec(document.content.map(({ text }) => text).join(""))?.[1]?.replaceAll("`", "")
       // Chapters have a title with their number.
       if (!/^\d/.test(document.name) && heading !== undefined) document.name = heading
     }
