@@ -11,7 +11,9 @@ const names = new Map([
 /** @param {import("typedoc").Application} app */
 export const load = (app) => {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
-    for (const module of project.getChildrenByKind(ReflectionKind.Module)) module.name = names.get(module.name) ?? module.name
+    for (const module of project.getChildrenByKind(ReflectionKind.Module)) {
+      module.name = names.get(module.name) ?? module.name
+    }
     for (const document of project.documents ?? []) {
       const heading = /^# (.*)$/m.exec(document.content.map(({ text }) => text).join(""))?.[1]?.replaceAll("`", "")
       // Chapters have a title with their number.

@@ -12,7 +12,9 @@ const docs = path.join(root, "docs")
 const site = path.join(docs, "build/site")
 const problems = []
 
-if (!process.argv.includes("--built")) execFileSync(path.join(docs, "node_modules/.bin/typedoc"), [], { cwd: docs, stdio: "inherit" })
+if (!process.argv.includes("--built")) {
+  execFileSync(path.join(docs, "node_modules/.bin/typedoc"), [], { cwd: docs, stdio: "inherit" })
+}
 
 const pages = fs.readdirSync(site, { recursive: true }).filter((name) => name.endsWith(".html"))
 const texts = new Map(pages.map((page) => [page, fs.readFileSync(path.join(site, page), "utf8")]))
@@ -45,7 +47,13 @@ const browserPath = () =>
     file !== undefined && fs.existsSync(file)
   )
 
-const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".json": "application/json" }
+const types = {
+  ".html": "text/html",
+  ".css": "text/css",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml",
+  ".json": "application/json"
+}
 
 const browse = async () => {
   const executablePath = browserPath()
@@ -59,7 +67,9 @@ const browse = async () => {
     if (request.url === "/favicon.ico") return response.writeHead(204).end()
     const file = path.join(site, path.posix.normalize(decodeURI(new URL(request.url, "http://localhost").pathname)))
     fs.readFile(file, (error, data) => {
-      response.writeHead(error === null ? 200 : 404, { "content-type": types[path.extname(file)] ?? "application/octet-stream" })
+      response.writeHead(error === null ? 200 : 404, {
+        "content-type": types[path.extname(file)] ?? "application/octet-stream"
+      })
       response.end(error === null ? data : "")
     })
   })
@@ -67,7 +77,13 @@ const browse = async () => {
   const url = (page) => `http://127.0.0.1:${server.address().port}/${page}`
   const browser = await chromium.launch({
     executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync"
+    ]
   })
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
