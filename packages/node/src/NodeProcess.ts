@@ -60,6 +60,15 @@ const services = (
 /**
  * As `layerChildProcess`, with options.
  *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const layer = NodeProcess.layerChildProcessWith({ markOwner: false })
+ *
+ * const program = Command.string(Command.make("echo", "hi")).pipe(Effect.provide(layer)) // => "hi\n"
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -69,6 +78,15 @@ export const layerChildProcessWith = (options: Options): Layer.Layer<Services, E
 /**
  * The engine on `node:child_process`. Each job has a session and process group of its own; a watchdog, one small shell for
  * the layer, ends the jobs when the owner dies, however it dies. Fails on Windows.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { ProcessSpawner } from "effect-process"
+ *
+ * const program = Effect.map(ProcessSpawner, ({ guarantees }) => guarantees.reach).pipe(
+ *   Effect.provide(NodeProcess.layerChildProcess)
+ * ) // => "group"
  *
  * @since 0.1.0
  * @category layers
@@ -90,6 +108,18 @@ export interface SpawnServerOptions extends Options {
 /**
  * As `layerSpawnServer`, with options.
  *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const layer = NodeProcess.layerSpawnServerWith({ binary: "/nowhere/effect-process-spawn-server" })
+ *
+ * const program = Command.string(Command.make("echo", "hi")).pipe(
+ *   Effect.provide(layer),
+ *   Effect.catchTag("EngineUnavailable", () => Effect.succeed("it is not there"))
+ * ) // => "it is not there"
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -101,6 +131,15 @@ export const layerSpawnServerWith = (options: SpawnServerOptions): Layer.Layer<S
  * descendant is found and ended, deadlines fire while the event loop is blocked, and nothing outlives its owner. Fails
  * where the program is missing or does not run, and elsewhere than on Linux.
  *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { ProcessSpawner } from "effect-process"
+ *
+ * const program = Effect.map(ProcessSpawner, ({ guarantees }) => guarantees.reach).pipe(
+ *   Effect.provide(NodeProcess.layerSpawnServer)
+ * ) // => "descendants"
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -108,6 +147,16 @@ export const layerSpawnServer: Layer.Layer<Services, EngineUnavailable> = layerS
 
 /**
  * As `layer`, with options.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * // Children do not see whose they are.
+ * const layer = NodeProcess.layerWith({ markOwner: false })
+ *
+ * const program = Command.exitCode(Command.make("printenv", "EFFECT_PROCESS_OWNER")).pipe(Effect.provide(layer)) // => 1
  *
  * @since 0.1.0
  * @category layers
@@ -156,7 +205,7 @@ export const layer: Layer.Layer<Services, EngineUnavailable> = layerWith({})
  *
  * const program = Effect.gen(function*() {
  *   const fs = yield* FileSystem.FileSystem
- *   yield* fs.writeFileString("commits.txt", yield* Command.string(Command.make("git", "log", "--oneline")))
+ *   yield* fs.writeFileString("kernel.txt", yield* Command.string(Command.make("uname", "-r")))
  * })
  *
  * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.context))) // was: NodeContext.layer

@@ -5,7 +5,7 @@
  * @example
  * import { Command } from "effect-process"
  *
- * // => Effect<string, CommandError, ProcessSpawner>
+ * // An Effect<string, CommandError, ProcessSpawner>
  * const lastCommits = Command.make("git", "log", "--oneline", "-n", "5").pipe(
  *   Command.timeout("10 seconds"),
  *   Command.string
@@ -33,12 +33,16 @@ export * from "./CommandRunner.ts"
 export * from "./CommandSettings.ts"
 
 /**
+ * By this key a value is known as a command.
+ *
  * @since 0.1.0
  * @category type ids
  */
 export const TypeId: TypeId = internal.TypeId
 
 /**
+ * The type of the key of commands.
+ *
  * @since 0.1.0
  * @category type ids
  */
@@ -89,6 +93,8 @@ export type Stderr<E = never, R = never> = Stdio.Output<E, R> | Stdio.ToStdout
 export type TemplateValue = TemplateScalar | ReadonlyArray<TemplateScalar>
 
 /**
+ * One value of a template. A number is written as `String` writes it; a redacted one is hidden in all that this library shows.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -96,6 +102,12 @@ export type TemplateScalar = string | number | Redacted.Redacted<string>
 
 /**
  * Whether a value is a command.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * Command.isCommand(Command.make("ls")) // => true
+ * Command.isCommand("ls") // => false
  *
  * @since 0.1.0
  * @category guards
@@ -164,7 +176,8 @@ export const make: {
  * import { Command } from "effect-process"
  *
  * const file = "it's here; rm -rf *"
- * String(Command.shell`wc -l < ${file}`) // one argument of wc, whatever it holds
+ * // One word, whatever it holds
+ * const program = Command.shell`printf %s ${file}`.pipe(Command.string) // => "it's here; rm -rf *"
  *
  * @since 0.1.0
  * @category constructors
@@ -222,6 +235,11 @@ export const env: {
  * The directory in which the program starts; a relative one is below the owner's. A relative program path and relative
  * entries of PATH are looked up from there.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.make("pwd").pipe(Command.workingDirectory("/"), Command.string) // => "/\n"
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -259,6 +277,11 @@ export const stdin: {
 /**
  * The whole stdin of the child, given at once. A string is encoded as UTF-8.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.make("wc", "-c").pipe(Command.feed("hello"), Command.lines) // => ["5"]
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -276,7 +299,7 @@ export const feed: {
  *
  * @example
  * import { Command } from "effect-process"
- * import { Sink } from "effect"
+ * import { Effect, Sink } from "effect"
  *
  * const size = Sink.foldLeft(0, (n: number, bytes: Uint8Array) => n + bytes.length)
  * const log = Sink.forEach((bytes: Uint8Array) => Effect.log(bytes.length))
@@ -299,6 +322,11 @@ export const stdout: {
  * Where the child's stderr goes; a pipe when nothing is said. Of a pipeline it is that of every stage that does not pipe
  * its stderr on.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.shell("echo made; echo said >&2").pipe(Command.stderr("ignore"), Command.string) // => "made\n"
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -319,8 +347,8 @@ export const stderr: {
  * import { Command } from "effect-process"
  * import { Stream } from "effect"
  *
- * // => "s3cret\n", and no other process can see it
- * Command.make("cat", "/dev/fd/3").pipe(Command.fd(3, Stream.make("s3cret\n")), Command.string)
+ * // No other process can see it
+ * Command.make("cat", "/dev/fd/3").pipe(Command.fd(3, Stream.make("s3cret\n")), Command.string) // => "s3cret\n"
  *
  * @since 0.1.0
  * @category combinators

@@ -24,6 +24,14 @@ const because = (text: string): string => text === "" ? "" : `: ${text}`
  * - `path`: the file or directory at fault
  * - `detail`: what is wrong and how to mend it
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.run(Command.make("no-such-program")).pipe(
+ *   Effect.catchTag("SpawnError", ({ errno, reason }) => Effect.succeed([reason, errno]))
+ * ) // => ["NotFound", "ENOENT"]
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -74,6 +82,14 @@ const hide = <K extends PropertyKey>(self: Error & { readonly [key in K]: unknow
 /**
  * The command returned a code that `Command.acceptExitCodes` does not list.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.run(Command.shell("echo no disk left >&2; exit 3")).pipe(
+ *   Effect.catchTag("NonZeroExit", ({ exitCode, stderrTail }) => Effect.succeed([exitCode, stderrTail]))
+ * ) // => [3, "no disk left\n"]
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -89,6 +105,14 @@ export class NonZeroExit extends Data.TaggedError("NonZeroExit")<Ended & { reado
 
 /**
  * A signal ended the command.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.run(Command.shell("kill -USR1 $$")).pipe(
+ *   Effect.catchTag("Signaled", ({ signal }) => Effect.succeed(signal))
+ * ) // => "SIGUSR1"
  *
  * @since 0.1.0
  * @category errors
@@ -109,6 +133,16 @@ export class Signaled extends Data.TaggedError("Signaled")<
 /**
  * The deadline of `Command.timeout` passed before the job was empty. `after` is that time.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.shell("echo working; sleep 60").pipe(
+ *   Command.timeout("500 millis"),
+ *   Command.run,
+ *   Effect.catchTag("TimedOut", ({ stdoutTail }) => Effect.succeed(stdoutTail))
+ * ) // => "working\n"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -126,6 +160,16 @@ export class TimedOut extends Data.TaggedError("TimedOut")<
 
 /**
  * The command wrote more than `Command.maxOutput` lets a runner capture. `limit` is in bytes; `stdout` holds what fits.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.make("yes").pipe(
+ *   Command.maxOutput(4),
+ *   Command.run,
+ *   Effect.catchTag("OutputLimitExceeded", ({ stdout }) => Effect.succeed(new TextDecoder().decode(stdout)))
+ * ) // => "y\ny\n"
  *
  * @since 0.1.0
  * @category errors
@@ -148,6 +192,17 @@ export class OutputLimitExceeded extends Data.TaggedError("OutputLimitExceeded")
 /**
  * The output is not what the schema of `Command.json` describes. `detail` says where it departs, in one line; `issue`
  * says it whole and holds the output, so it is not shown in JSON and inspection.
+ *
+ * @example
+ * import { Effect, Schema } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const Status = Schema.Struct({ port: Schema.Number })
+ *
+ * const program = Command.make("echo", `{"port":"none"}`).pipe(
+ *   Command.json(Status),
+ *   Effect.catchTag("InvalidOutput", ({ stdoutTail }) => Effect.succeed(stdoutTail))
+ * ) // => `{"port":"none"}\n`
  *
  * @since 0.1.0
  * @category errors
@@ -179,6 +234,18 @@ export class InvalidOutput extends Data.TaggedError("InvalidOutput")<{
  * - `AlreadyUsed`: stdin was run once, and its end has closed it; feed a conversation from a `Queue`
  * - `NotPiped`: the command sends stdin elsewhere
  *
+ * @example
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Effect.gen(function*() {
+ *   const sorted = yield* Command.start(Command.make("sort").pipe(Command.stdin("ignore")))
+ *   return yield* Stream.run(Stream.empty, sorted.stdin)
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("StdinError", ({ reason }) => Effect.succeed(reason))
+ * ) // => "NotPiped"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -195,6 +262,18 @@ export class StdinError extends Data.TaggedError("StdinError")<{
 /**
  * The terminal of a process cannot be changed: it has none, or the size is none. `detail` says how to mend it.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Effect.gen(function*() {
+ *   const job = yield* Command.start(Command.make("sleep", "60"))
+ *   yield* job.resize(132, 50)
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("TerminalError", ({ reason }) => Effect.succeed(reason))
+ * ) // => "NoTerminal"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -210,6 +289,19 @@ export class TerminalError extends Data.TaggedError("TerminalError")<{
 
 /**
  * Reading what a command writes failed. The reasons are those of `StdinError`.
+ *
+ * @example
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Effect.gen(function*() {
+ *   const job = yield* Command.start(Command.make("echo", "hi"))
+ *   yield* Stream.runDrain(job.stdout)
+ *   return yield* Stream.runDrain(job.stdout)
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("OutputError", ({ reason, stream }) => Effect.succeed([stream, reason]))
+ * ) // => ["stdout", "AlreadyUsed"]
  *
  * @since 0.1.0
  * @category errors
@@ -239,6 +331,19 @@ const pipeProblem = (reason: "Io" | "AlreadyUsed" | "NotPiped", errno: string | 
 /**
  * A signal found nobody: the process or its group has ended.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Effect.gen(function*() {
+ *   const job = yield* Command.start(Command.make("true"))
+ *   yield* job.empty
+ *   yield* job.signal("SIGHUP")
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("ProcessGone", () => Effect.succeed("it has ended"))
+ * ) // => "it has ended"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -255,6 +360,15 @@ export class ProcessGone extends Data.TaggedError("ProcessGone")<{
 /**
  * Processes are left that did not end within the kill bound after `SIGKILL`: another user's, in uninterruptible sleep,
  * or held by a tracer. `state` says what they are in, by pid.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { type Process } from "effect-process"
+ *
+ * const stop = (job: Process.Process) =>
+ *   job.terminate().pipe(
+ *     Effect.catchTag("Unkillable", ({ pids, state }) => Effect.logError(`left: ${pids.join(", ")} (${state})`))
+ *   )
  *
  * @since 0.1.0
  * @category errors
@@ -278,6 +392,16 @@ export class Unkillable extends Data.TaggedError("Unkillable")<{
  * - `detail`: why it is given up, and what is still missing
  * - `stdoutTail`, `stderrTail`: the last 8 KiB of each
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const server = Command.shell("echo no licence >&2; exit 1")
+ *
+ * const program = Effect.scoped(Command.startReady(server, Readiness.line(/ready/))).pipe(
+ *   Effect.catchTag("NotReady", ({ exit, stderrTail }) => Effect.succeed([String(exit), stderrTail]))
+ * ) // => ["exit code 1", "no licence\n"]
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -300,6 +424,15 @@ export class NotReady extends Data.TaggedError("NotReady")<{
 /**
  * The spawn server is gone. What it ran has been ended; `lost` says what that was. A later spawn starts a new server.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * // What may be done twice is done again, on another server.
+ * const read = Command.string(Command.make("uname")).pipe(
+ *   Effect.retry({ while: ({ _tag }) => _tag === "SpawnServerLost", times: 1 })
+ * )
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -311,6 +444,16 @@ export class SpawnServerLost extends Data.TaggedError("SpawnServerLost")<{ reado
 
 /**
  * An engine does not run here.
+ *
+ * @example
+ * import { NodeProcess } from "@effect-process/node"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.string(Command.make("echo", "hi")).pipe(
+ *   Effect.provide(NodeProcess.layerSpawnServerWith({ binary: "/nowhere/effect-process-spawn-server" })),
+ *   Effect.catchTag("EngineUnavailable", ({ engine }) => Effect.succeed(engine))
+ * ) // => "spawn-server"
  *
  * @since 0.1.0
  * @category errors

@@ -61,6 +61,17 @@ export type Setting =
 /**
  * A command that `@effect/platform` cannot describe: it says nothing of `settings`, of which there is at least one.
  *
+ * @example
+ * import { Command } from "effect-process"
+ * import { Either } from "effect"
+ *
+ * const limited = Command.make("make").pipe(Command.timeout("1 minute"), Command.nice(10))
+ *
+ * Either.match(Command.toPlatform(limited), {
+ *   onLeft: ({ settings }) => settings,
+ *   onRight: () => []
+ * }) // => ["nice", "timeout"]
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -87,7 +98,7 @@ export class SettingsLost extends Data.TaggedError("SettingsLost")<{
  * Either.isRight(Command.toPlatform(Command.make("ls").pipe(Command.workingDirectory("/tmp")))) // => true
  *
  * const limited = Command.make("make").pipe(Command.timeout("1 minute"), Command.nice(10))
- * Either.getLeft(Command.toPlatform(limited)) // => Some(SettingsLost { settings: ["nice", "timeout"] })
+ * Either.isLeft(Command.toPlatform(limited)) // => true
  *
  * @since 0.1.0
  * @category conversions

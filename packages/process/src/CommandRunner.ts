@@ -44,6 +44,15 @@ import type { Readiness } from "./Readiness.ts"
  * Starts a command in the surrounding scope, whose close ends it. Its stdin, stdout and stderr are pipes unless the command
  * says otherwise; output that nobody reads stops the child.
  *
+ * @example
+ * import { Effect, Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Effect.gen(function*() {
+ *   const ticker = yield* Command.start(Command.shell("while :; do echo tick; sleep 0.05; done"))
+ *   return yield* ticker.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(2), Stream.runCollect)
+ * }).pipe(Effect.scoped) // => ["tick", "tick"]
+ *
  * @since 0.1.0
  * @category runners
  */
@@ -129,6 +138,11 @@ export const run = <E, R>(
 /**
  * The exit code, whichever it is. Death by a signal has none and fails with `Signaled`. The output is read and dropped.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("sh", "-c", "exit 3")) // => 3
+ *
  * @since 0.1.0
  * @category runners
  */
@@ -143,6 +157,11 @@ export const exitCode = <E, R>(
 /**
  * Whether the command ended with an accepted status. The output is read and dropped.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.success(Command.make("test", "-d", "/etc")) // => true
+ *
  * @since 0.1.0
  * @category runners
  */
@@ -156,6 +175,11 @@ export const success = <E, R>(
 
 /**
  * The stdout, decoded, nothing stripped. `encoding` is a label of the Encoding Standard and UTF-8 when nothing is said.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.string(Command.make("printf", "caf\\351"), "latin1") // => "café"
  *
  * @since 0.1.0
  * @category runners
@@ -183,6 +207,11 @@ export const string = <E, R>(
 /**
  * The lines of stdout without their ends (`\n` or `\r\n`); what follows the last newline is a line when it is not empty.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.lines(Command.make("printf", "a\\nb\\n")) // => ["a", "b"]
+ *
  * @since 0.1.0
  * @category runners
  */
@@ -197,14 +226,14 @@ const stdoutOf = <E, R>(self: Command<E, R>): Effect.Effect<Uint8Array, CommandE
  * The stdout parsed as JSON and decoded with a schema. What departs from it fails with `InvalidOutput`, which says where.
  *
  * @example
- * import { NodeProcess } from "@effect-process/node"
- * import { Effect, Schema } from "effect"
+ * import { Schema } from "effect"
  * import { Command } from "effect-process"
  *
  * const Package = Schema.Struct({ name: Schema.String, version: Schema.String })
  *
- * // => Effect<{ name: string, version: string }, CommandError | InvalidOutput, ProcessSpawner>
- * const program = Command.make("cat", "package.json").pipe(Command.json(Package))
+ * const program = Command.make("echo", `{ "name": "shop", "version": "1.2.0" }`).pipe(
+ *   Command.json(Package)
+ * ) // => { name: "shop", version: "1.2.0" }
  *
  * @since 0.1.0
  * @category runners
@@ -235,6 +264,18 @@ export const json: {
 /**
  * The stdout as it comes, with back-pressure. The stream fails at its end when the status is not accepted. A consumer who
  * stops early ends the job, which is no failure.
+ *
+ * @example
+ * import { Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * // As much as is wanted of an output without an end; then the command is ended.
+ * const program = Command.stream(Command.make("cat", "/dev/zero")).pipe(
+ *   Stream.map((bytes) => bytes.length),
+ *   Stream.scan(0, (sum, length) => sum + length),
+ *   Stream.takeUntil((sum) => sum > 1_000_000),
+ *   Stream.runDrain
+ * )
  *
  * @since 0.1.0
  * @category runners
@@ -330,6 +371,15 @@ export type CommandEvent =
 
 /**
  * Both outputs by lines, and how the command ended. Does not fail on a status. A line is bounded as by `streamLines`.
+ *
+ * @example
+ * import { Stream } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.events(Command.shell("echo out; exit 3")).pipe(
+ *   Stream.map((event) => event._tag === "Ended" ? String(event.exit) : event._tag),
+ *   Stream.runCollect
+ * ) // => ["Started", "Stdout", "exit code 3"]
  *
  * @since 0.1.0
  * @category runners

@@ -15,6 +15,12 @@ import type { Signal } from "./Signal.ts"
 /**
  * The first signal of a termination; `SIGTERM` when nothing is said.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // PostgreSQL takes SIGINT for a fast shutdown
+ * Command.make("postgres", "-D", "data").pipe(Command.killSignal("SIGINT"))
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -26,6 +32,11 @@ export const killSignal: {
 /**
  * The time from the first signal of a termination to `SIGKILL`; 5 seconds when nothing is said, a bare number is
  * milliseconds. It must be finite. A job that ends sooner is not waited for.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * Command.make("redis-server").pipe(Command.gracePeriod("30 seconds"))
  *
  * @since 0.1.0
  * @category combinators
@@ -40,6 +51,16 @@ export const gracePeriod: {
  * fail with `TimedOut`, which holds what had been captured. A bare number is milliseconds.
  *
  * `Effect.timeout` interrupts instead, and returns after the release without the output.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.shell("echo working; sleep 60").pipe(
+ *   Command.timeout("500 millis"),
+ *   Command.run,
+ *   Effect.catchTag("TimedOut", ({ stdoutTail }) => Effect.succeed(stdoutTail))
+ * ) // => "working\n"
  *
  * @since 0.1.0
  * @category combinators
@@ -74,6 +95,16 @@ export const acceptExitCodes: {
  * How many bytes a runner captures of each stream; 100 MiB when nothing is said. A command that writes more is
  * terminated, and the runner fails with `OutputLimitExceeded`. Streams are not bounded by it, but each line of `streamLines` and `events` is.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.make("yes").pipe(
+ *   Command.maxOutput(1024),
+ *   Command.string,
+ *   Effect.catchTag("OutputLimitExceeded", ({ limit, stream }) => Effect.succeed([stream, limit]))
+ * ) // => ["stdout", 1024]
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -84,6 +115,14 @@ export const maxOutput: {
 
 /**
  * Resource limits of the program, soft and hard. A second call merges. Source: setrlimit(2).
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // At most 256 MiB of address space, and 5 seconds of CPU time
+ * Command.make("convert", "huge.png", "small.png").pipe(Command.limits({ addressSpace: 256 * 1024 ** 2, cpu: 5 }))
+ *
+ * const program = Command.shell("ulimit -n").pipe(Command.limits({ openFiles: 100 }), Command.string) // => "100\n"
  *
  * @since 0.1.0
  * @category combinators
@@ -96,6 +135,11 @@ export const limits: {
 /**
  * The scheduling priority, from -20 (first) to 19 (last). Source: nice(2).
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * Command.make("make", "-j8").pipe(Command.nice(10))
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -106,6 +150,11 @@ export const nice: {
 
 /**
  * The permissions that files made by the program, or for its redirections, do not get. Source: umask(2).
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * const program = Command.shell("umask").pipe(Command.umask(0o077), Command.string) // => "0077\n"
  *
  * @since 0.1.0
  * @category combinators
@@ -119,6 +168,12 @@ export const umask: {
  * Whom the program runs as, which takes privileges. A different user is the only boundary that a hostile child cannot
  * cross: with the owner's own uid it can signal and trace the owner. Source: credentials(7).
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // As nobody, which has no supplementary groups then
+ * Command.make("node", "plugin.js").pipe(Command.user({ uid: 65534, gid: 65534 }))
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -129,6 +184,12 @@ export const user: {
 
 /**
  * The name that the program finds as its argument 0.
+ *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // A shell whose name begins with - is a login shell
+ * Command.make("bash").pipe(Command.argv0("-bash"))
  *
  * @since 0.1.0
  * @category combinators
@@ -173,6 +234,12 @@ export const terminal: {
 /**
  * A name for the job in logs and spans.
  *
+ * @example
+ * import { Command } from "effect-process"
+ *
+ * // The log says job=backup, whatever the command line is
+ * Command.shell("pg_dump shop | gzip > shop.sql.gz").pipe(Command.label("backup"))
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -192,7 +259,7 @@ export const label: {
  * import { Command } from "effect-process"
  * import { Effect } from "effect"
  *
- * // => "00-3c1cb1a6b3cc5c4bd1d4d8ba0a1cbf7d-1f7a1c0f2e1d3b4a-01\n", or the like
+ * // Prints the like of 00-3c1cb1a6b3cc5c4bd1d4d8ba0a1cbf7d-1f7a1c0f2e1d3b4a-01
  * Command.make("printenv", "TRACEPARENT").pipe(Command.propagateTrace, Command.string, Effect.withSpan("release"))
  *
  * @since 0.1.0

@@ -45,6 +45,20 @@ export type SpawnStage = "validate" | "fork" | "chdir" | "open" | "limits" | "us
  * A spawn failed and nothing is left of it. `detail` says what a person needs to mend it and never holds an argument or
  * a value of the environment, which may be secret.
  *
+ * @example
+ * import { Engine } from "effect-process"
+ *
+ * // How an engine says that there is no such program
+ * const failure = new Engine.SpawnFailure({
+ *   reason: "NotFound",
+ *   stage: "exec",
+ *   errno: "ENOENT",
+ *   path: "prog",
+ *   detail: "it is in none of the directories of PATH"
+ * })
+ *
+ * failure._tag // => "SpawnFailure"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -61,6 +75,12 @@ export class SpawnFailure extends Data.TaggedError("SpawnFailure")<{
 /**
  * Reading or writing a pipe failed. `errno` is the name of errno(3).
  *
+ * @example
+ * import { Engine } from "effect-process"
+ *
+ * // What an engine's `poll` returns when read(2) has failed
+ * new Engine.PipeFailure({ errno: "EIO" }).errno // => "EIO"
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -68,6 +88,17 @@ export class PipeFailure extends Data.TaggedError("PipeFailure")<{ readonly errn
 
 /**
  * A signal was not delivered: nobody was there to get it, or the system refused.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Engine } from "effect-process"
+ *
+ * const signalled = (job: Engine.EngineJob) =>
+ *   Effect.catchIf(
+ *     job.signal("SIGHUP", "leader"),
+ *     (error) => error instanceof Engine.SignalFailure && error.reason === "Gone",
+ *     () => Effect.void
+ *   )
  *
  * @since 0.1.0
  * @category errors

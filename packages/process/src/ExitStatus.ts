@@ -9,6 +9,16 @@ import type { Signal } from "./Signal.ts"
 /**
  * The process ended by itself, with a code from 0 to 255. Source: `_exit(2)`.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, ExitStatus } from "effect-process"
+ *
+ * const program = Command.shell("exit 3").pipe(
+ *   Command.acceptExitCodes("any"),
+ *   Command.run,
+ *   Effect.map(({ exit }) => exit instanceof ExitStatus.Exited ? exit.code : -1)
+ * ) // => 3
+ *
  * @since 0.1.0
  * @category models
  */
@@ -23,6 +33,16 @@ export class Exited extends Data.TaggedClass("Exited")<{ readonly code: number }
  * A signal ended the process. `coreDumped` is true when the kernel wrote a core file; an engine that is not told of it
  * (the fallback on `node:child_process`) says false.
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, ExitStatus } from "effect-process"
+ *
+ * const program = Command.shell("kill -KILL $$").pipe(
+ *   Command.acceptExitCodes("any"),
+ *   Command.run,
+ *   Effect.map(({ exit }) => exit instanceof ExitStatus.Killed ? exit.signal : "none")
+ * ) // => "SIGKILL"
+ *
  * @since 0.1.0
  * @category models
  */
@@ -33,6 +53,8 @@ export class Killed extends Data.TaggedClass("Killed")<{ readonly signal: Signal
 }
 
 /**
+ * A code or a signal, told apart by `_tag`. Printing one says it in words.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -68,6 +90,11 @@ export const killed = (signal: Signal, options?: { readonly coreDumped?: boolean
 /**
  * Whether the process ended by itself.
  *
+ * @example
+ * import { ExitStatus } from "effect-process"
+ *
+ * ExitStatus.isExited(ExitStatus.exited(0)) // => true
+ *
  * @since 0.1.0
  * @category guards
  */
@@ -75,6 +102,12 @@ export const isExited = (self: ExitStatus): self is Exited => self._tag === "Exi
 
 /**
  * Whether a signal ended the process.
+ *
+ * @example
+ * import { ExitStatus } from "effect-process"
+ *
+ * ExitStatus.isKilled(ExitStatus.exited(137)) // => false
+ * ExitStatus.isKilled(ExitStatus.killed("SIGKILL")) // => true
  *
  * @since 0.1.0
  * @category guards

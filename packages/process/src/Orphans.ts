@@ -159,6 +159,25 @@ export interface OrphanSource {
 /**
  * Puts the policy on what a platform provides.
  *
+ * @example
+ * import { Clock, Effect, Layer } from "effect"
+ * import { Orphans } from "effect-process"
+ * import { fromSource } from "effect-process/Orphans"
+ *
+ * // A system without processes, for a test
+ * const none = Layer.succeed(
+ *   Orphans,
+ *   fromSource({
+ *     look: Effect.succeed({ self: 1, uid: 0, processes: [] }),
+ *     describe: () => Effect.succeed([]),
+ *     living: () => Effect.succeed([]),
+ *     signal: () => Effect.succeed([]),
+ *     clock: Clock.make()
+ *   })
+ * )
+ *
+ * const program = Orphans.find.pipe(Effect.provide(none)) // => []
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -41,6 +41,8 @@ import type { ProcessInfo, ResourceUsage } from "./ProcessInfo.ts"
 import type { Signal } from "./Signal.ts"
 
 /**
+ * The handle of a running command, which lives as long as its scope. `E` is what the Streams that feed it and its Sinks fail with.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -111,6 +111,11 @@ export const noUsage: ResourceUsage = {
  * The usage of two processes together: times and counts add up, the peak memory is the larger one, as getrusage(2)
  * reports it for children.
  *
+ * @example
+ * import { combineUsage, noUsage } from "effect-process/ProcessInfo"
+ *
+ * combineUsage({ ...noUsage, maxRss: 2048 }, { ...noUsage, maxRss: 4096 }).maxRss // => 4096
+ *
  * @since 0.1.0
  * @category combining
  */
@@ -126,6 +131,12 @@ export const combineUsage = (self: ResourceUsage, that: ResourceUsage): Resource
 
 /**
  * Whether a process has ended: all that is left of it is its row, until its parent has waited for it.
+ *
+ * @example
+ * import { isDead } from "effect-process/ProcessInfo"
+ *
+ * isDead({ state: "Z" }) // => true
+ * isDead({ state: "S" }) // => false
  *
  * @since 0.1.0
  * @category guards

@@ -10,10 +10,11 @@
  *
  * const program = Effect.gen(function*() {
  *   yield* Command.exitCode(Command.make("sh", "-c", "exit 3"))
- *   return yield* Metric.value(Metric.tagged(ProcessMetrics.exits, "status", "3"))
- * })
+ *   const { count } = yield* Metric.value(Metric.tagged(ProcessMetrics.exits, "status", "3"))
+ *   return count
+ * }).pipe(Effect.tagMetrics("part", "example"))
  *
- * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => CounterState { count: 1, ... }
+ * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer))) // => 1
  *
  * @since 0.1.0
  */
@@ -47,6 +48,16 @@ export const enabled: FiberRef.FiberRef<boolean> = globalValue(
 /**
  * Jobs that are running: spawned, and not yet empty. One that could not be killed is not counted any more once that was reported.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("true")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.active)),
+ *   Effect.map(({ value }) => value),
+ *   Effect.tagMetrics("part", "active")
+ * ) // => 0
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -56,6 +67,16 @@ export const active: Metric.Metric.Gauge<number> = Metric.gauge("effect_process_
 
 /**
  * Jobs that were started.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("true")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.spawned)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "spawned")
+ * ) // => 1
  *
  * @since 0.1.0
  * @category metrics
@@ -68,6 +89,16 @@ export const spawned: Metric.Metric.Counter<number> = counter("effect_process_jo
  * error (`NonZeroExit`, `Signaled`, `TimedOut`, `SpawnServerLost`, ...), also of one that a Stream or Sink of the command failed
  * with. The same is the attribute `error.type` of the job's span.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Effect.exit(Command.run(Command.make("no-such-program"))).pipe(
+ *   Effect.zipRight(Metric.value(Metric.tagged(ProcessMetrics.failed, "reason", "NotFound"))),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "failed")
+ * ) // => 1
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -76,6 +107,16 @@ export const failed: Metric.Metric.Counter<number> = counter("effect_process_job
 /**
  * Processes that exited, each stage of a pipeline by itself. Tag `status`: the exit code, or the name of the signal.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("sh", "-c", "exit 3")).pipe(
+ *   Effect.zipRight(Metric.value(Metric.tagged(ProcessMetrics.exits, "status", "3"))),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "exits")
+ * ) // => 1
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -83,6 +124,20 @@ export const exits: Metric.Metric.Counter<number> = counter("effect_process_exit
 
 /**
  * Terminations that took SIGKILL after the grace period.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics, Readiness } from "effect-process"
+ *
+ * const stubborn = Command.shell(`trap "" TERM; echo ready; while :; do sleep 1; done`).pipe(
+ *   Command.gracePeriod("50 millis")
+ * )
+ *
+ * const program = Effect.scoped(Command.startReady(stubborn, Readiness.line(/ready/))).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.escalations)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "escalations")
+ * ) // => 1
  *
  * @since 0.1.0
  * @category metrics
@@ -95,6 +150,16 @@ export const escalations: Metric.Metric.Counter<number> = counter(
 /**
  * Descendants that outlived the programs of their job, and were ended with it.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.run(Command.shell("sleep 60 & exit 0")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.leaked)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "leaked")
+ * ) // => 1
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -105,6 +170,16 @@ export const leaked: Metric.Metric.Counter<number> = counter(
 
 /**
  * Bytes that were written to the inputs of processes by this program.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.make("cat").pipe(Command.feed("12345"), Command.string).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.bytesIn)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "bytesIn")
+ * ) // => 5
  *
  * @since 0.1.0
  * @category metrics
@@ -117,6 +192,16 @@ export const bytesIn: Metric.Metric.Counter<number> = counter(
 /**
  * Bytes that this program read from the outputs of processes.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.string(Command.make("echo", "hi")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.bytesOut)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "bytesOut")
+ * ) // => 3
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -127,6 +212,16 @@ export const bytesOut: Metric.Metric.Counter<number> = counter(
 
 /**
  * Seconds from the request to the answer of the engine that the job runs.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("true")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.spawnLatency)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "spawnLatency")
+ * ) // => 1
  *
  * @since 0.1.0
  * @category metrics
@@ -139,6 +234,16 @@ export const spawnLatency: Metric.Metric.Histogram<number> = Metric.histogram(
 
 /**
  * Seconds from the request until the last process of the job was gone.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("true")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.jobDuration)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "jobDuration")
+ * ) // => 1
  *
  * @since 0.1.0
  * @category metrics
@@ -153,6 +258,16 @@ export const jobDuration: Metric.Metric.Histogram<number> = Metric.histogram(
  * Seconds from the first signal of a termination until the last process of the job was gone. Jobs that ended by themselves have
  * none, so it is not full of zeros.
  *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Effect.scoped(Command.start(Command.make("sleep", "60"))).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.releaseDuration)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "releaseDuration")
+ * ) // => 1
+ *
  * @since 0.1.0
  * @category metrics
  */
@@ -164,6 +279,16 @@ export const releaseDuration: Metric.Metric.Histogram<number> = Metric.histogram
 
 /**
  * Bytes of memory that a process had resident at most; nothing where the engine is not told. Source: getrusage(2), ru_maxrss.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Command, ProcessMetrics } from "effect-process"
+ *
+ * const program = Command.exitCode(Command.make("true")).pipe(
+ *   Effect.zipRight(Metric.value(ProcessMetrics.peakRss)),
+ *   Effect.map(({ count }) => count),
+ *   Effect.tagMetrics("part", "peakRss")
+ * ) // => 1
  *
  * @since 0.1.0
  * @category metrics

@@ -23,6 +23,12 @@ import type { Process } from "./Process.ts"
  *   test services are installed
  * - `guarantees`: what the engine keeps
  *
+ * @example
+ * import { Effect } from "effect"
+ * import { ProcessSpawner } from "effect-process"
+ *
+ * const program = Effect.map(ProcessSpawner, ({ guarantees }) => guarantees.ownerDeath) // => "supervisor"
+ *
  * @since 0.1.0
  * @category services
  */
@@ -49,8 +55,8 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
    *
    * const clean = Command.make("rm", "-r", "build dir").pipe(Command.workingDirectory("/srv/app"), Command.exitCode)
    *
-   * // => 0, and in the log: would run: (cd /srv/app && rm -r 'build dir')
-   * Effect.runPromise(clean.pipe(Effect.provide(ProcessSpawner.dryRun)))
+   * // Logs: would run: (cd /srv/app && rm -r 'build dir')
+   * Effect.runPromise(clean.pipe(Effect.provide(ProcessSpawner.dryRun))) // => 0
    *
    * @since 0.1.0
    */
@@ -59,6 +65,13 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
 
 /**
  * Puts the policy (deadlines, escalation, bounds, errors) on an engine.
+ *
+ * @example
+ * import { Layer } from "effect"
+ * import { type Engine, ProcessSpawner } from "effect-process"
+ * import { fromEngine } from "effect-process/ProcessSpawner"
+ *
+ * const layerOf = (engine: Engine.Engine) => Layer.succeed(ProcessSpawner, fromEngine(engine))
  *
  * @since 0.1.0
  * @category constructors

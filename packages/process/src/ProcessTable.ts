@@ -51,8 +51,10 @@ export interface RenderOptions {
  *   Effect.gen(function*() {
  *     const job = yield* Command.start(Command.make("sh", "-c", "sleep 100 & sleep 100"))
  *     const tree = yield* ProcessTable.treeOf(job.pid)
- *     yield* Console.log(yield* ProcessTable.render(tree)) // => sh(4711)─┬─sleep(4712)
- *   }) //                                                              └─sleep(4713)
+ *     // sh(4711)─┬─sleep(4712)
+ *     //          └─sleep(4713)
+ *     yield* Console.log(yield* ProcessTable.render(tree))
+ *   })
  * )
  *
  * Effect.runPromise(program.pipe(Effect.provide(NodeProcess.layer)))
@@ -144,6 +146,19 @@ const safe = (row: ProcessInfo): ProcessInfo => {
 
 /**
  * Puts the table on what a platform tells.
+ *
+ * @example
+ * import { Effect, Layer } from "effect"
+ * import { ProcessTable } from "effect-process"
+ * import { fromSource } from "effect-process/ProcessTable"
+ *
+ * // A system without processes, for a test
+ * const none = Layer.succeed(
+ *   ProcessTable,
+ *   fromSource({ snapshot: Effect.succeed([]), wantsColours: Effect.succeed(false) })
+ * )
+ *
+ * const program = ProcessTable.snapshot.pipe(Effect.provide(none)) // => []
  *
  * @since 0.1.0
  * @category constructors

@@ -9,10 +9,15 @@
  *
  * const listening = Readiness.line(/listening on (\d+)/).pipe(Readiness.map((match) => Number(match[1])))
  *
+ * const server = Command.make("node", "-e", `
+ *   const server = require("node:http").createServer()
+ *   server.listen(0, () => console.log("listening on", server.address().port))
+ * `)
+ *
  * const program = Effect.scoped(
  *   Effect.gen(function*() {
- *     const [server, port] = yield* Command.startReady(Command.make("node", "server.js"), listening)
- *     yield* Effect.log(`${server.pid} listens on ${port}`)
+ *     const [process, port] = yield* Command.startReady(server, listening)
+ *     yield* Effect.log(`${process.pid} listens on ${port}`)
  *   })
  * ) // here the server is gone
  *
@@ -32,12 +37,16 @@ import * as internal from "./internal/readiness.ts"
 import type { ProcessSpawner } from "./ProcessSpawner.ts"
 
 /**
+ * By this key a value is known as a readiness.
+ *
  * @since 0.1.0
  * @category type ids
  */
 export const TypeId: TypeId = internal.TypeId
 
 /**
+ * The type of the key of readinesses.
+ *
  * @since 0.1.0
  * @category type ids
  */
@@ -61,6 +70,11 @@ export interface Readiness<out A, out E = never, out R = never> extends Pipeable
 /**
  * Whether a value is a readiness.
  *
+ * @example
+ * import { Readiness } from "effect-process"
+ *
+ * Readiness.isReadiness(Readiness.port(8080)) // => true
+ *
  * @since 0.1.0
  * @category guards
  */
@@ -70,6 +84,17 @@ export const isReadiness: (u: unknown) => u is Readiness<unknown, unknown, unkno
  * A line of stdout or stderr that matches, with what the expression found in it. Also the last line before the end of the
  * output, and one that has no end and does not grow for a second, as a prompt. Colours of a terminal are looked through; a
  * line of more than 1 MiB is looked at in parts. The flags `g` and `y` mean nothing here.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const server = Command.shell("echo listening on 8080; sleep 60")
+ *
+ * const program = Command.startReady(server, Readiness.line(/listening on (\d+)/)).pipe(
+ *   Effect.map(([, match]) => match[1]),
+ *   Effect.scoped
+ * ) // => "8080"
  *
  * @since 0.1.0
  * @category constructors
@@ -81,6 +106,11 @@ export const line: (pattern: RegExp) => Readiness<RegExpExecArray> = internal.li
  * accepts them before the start, the start fails with `NotReady` and runs nothing: that would be taken for the server. One
  * that takes the port in the short time from there to the server's own attempt cannot be told from it, unless the server ends
  * because of it before the port is looked at.
+ *
+ * @example
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const redis = Command.startReady(Command.make("redis-server", "--port", "6380"), Readiness.port(6380))
  *
  * @since 0.1.0
  * @category constructors
@@ -94,6 +124,11 @@ export const port = (port: number, host = "localhost"): Readiness<void, never, P
  * listen there before the start. A user and a password in the address are sent by basic authentication and not shown; of one
  * that is `Redacted` nothing is shown.
  *
+ * @example
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const shop = Command.startReady(Command.make("node", "shop.js"), Readiness.http("http://localhost:8080/health"))
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -104,6 +139,17 @@ export const http: (url: string | URL | Redacted.Redacted<string>) => Readiness<
  * A command succeeds, such as `pg_isready`. It is run again, a little later each time, until its status is accepted; a run may
  * take 5 seconds. What no repetition mends, such as a program that is not found, fails at once, and so does an input of its
  * own that fails.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const server = Command.shell("sleep 0.1; echo > ready; sleep 60")
+ *
+ * const program = Command.startReady(server, Readiness.command(Command.make("test", "-f", "ready"))).pipe(
+ *   Effect.map(([process]) => process.pid > 0),
+ *   Effect.scoped
+ * ) // => true
  *
  * @since 0.1.0
  * @category constructors
@@ -138,7 +184,7 @@ type RequirementsOf<Member> = Member extends Readiness<infer _A, infer _E, infer
  * @example
  * import { Readiness } from "effect-process"
  *
- * // => Readiness<[RegExpExecArray, void], never, ProcessSpawner>
+ * // Finds [RegExpExecArray, void]
  * const ready = Readiness.all(Readiness.line(/ready/), Readiness.port(5432))
  *
  * @since 0.1.0
@@ -154,6 +200,17 @@ export const all = internal.all as <Members extends ReadonlyArray<Readiness<unkn
 
 /**
  * Makes something else of what was found out.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Command, Readiness } from "effect-process"
+ *
+ * const port = Readiness.line(/listening on (\d+)/).pipe(Readiness.map((match) => Number(match[1])))
+ *
+ * const program = Command.startReady(Command.shell("echo listening on 8080; sleep 60"), port).pipe(
+ *   Effect.map(([, found]) => found),
+ *   Effect.scoped
+ * ) // => 8080
  *
  * @since 0.1.0
  * @category combinators

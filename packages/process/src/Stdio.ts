@@ -31,6 +31,11 @@ export type Keyword = "pipe" | "inherit" | "ignore"
  * with the permissions that the umask, or `Command.umask`, leaves, and emptied unless `mode` is `append`. What fails is a `SpawnError` with stage
  * `open`. Source: open(2).
  *
+ * @example
+ * import { Stdio } from "effect-process"
+ *
+ * Stdio.file("log.txt", { append: true }).mode // => "append"
+ *
  * @since 0.1.0
  * @category models
  */
@@ -42,6 +47,11 @@ export class File extends Data.TaggedClass("File")<{
 
 /**
  * Where stderr follows stdout, wherever that leads: `2>&1`.
+ *
+ * @example
+ * import { Stdio } from "effect-process"
+ *
+ * Stdio.toStdout instanceof Stdio.ToStdout // => true
  *
  * @since 0.1.0
  * @category models

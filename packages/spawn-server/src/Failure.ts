@@ -1,6 +1,19 @@
 /** Everything that can go wrong, as `Error`s with fields. */
 
-/** The request itself is wrong; nothing was sent. */
+/**
+ * The request itself is wrong; nothing was sent.
+ *
+ * @example
+ * import { command, InvalidRequest, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const failure = await server.spawn(command("echo", ["a\0b"])).catch((error) => error)
+ * failure instanceof InvalidRequest // => true
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class InvalidRequest extends Error {
   override readonly name = "InvalidRequest"
   readonly what: string
@@ -12,9 +25,30 @@ export class InvalidRequest extends Error {
   }
 }
 
+/**
+ * The step of a spawn that failed, as the server names it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Step = "fork" | "open" | "limits" | "user" | "chdir" | "exec"
 
-/** The job could not be started; nothing of it is left. */
+/**
+ * The job could not be started; nothing of it is left.
+ *
+ * @example
+ * import { command, SpawnFailure, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const failure = await server.spawn(command("no-such-program")).catch((error) => error)
+ * if (failure instanceof SpawnFailure) {
+ *   failure.code // => "ENOENT"
+ * }
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class SpawnFailure extends Error {
   override readonly name = "SpawnFailure"
   readonly step: Step
@@ -40,7 +74,20 @@ export class SpawnFailure extends Error {
   }
 }
 
-/** The server, or the supervisor of this job, is gone. */
+/**
+ * The server, or the supervisor of this job, is gone.
+ *
+ * @example
+ * import { command, ServerLost, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * await server.close()
+ * const failure = await server.spawn(command("true")).catch((error) => error)
+ * failure instanceof ServerLost // => true
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class ServerLost extends Error {
   override readonly name = "ServerLost"
   readonly what: "server" | "supervisor"
@@ -52,7 +99,18 @@ export class ServerLost extends Error {
   }
 }
 
-/** The server cannot be used here. */
+/**
+ * The server cannot be used here.
+ *
+ * @example
+ * import { SpawnServer, Unavailable } from "@effect-process/spawn-server"
+ *
+ * const failure = await SpawnServer.start({ binary: "/nowhere/spawn-server" }).catch((error) => error)
+ * failure instanceof Unavailable // => true
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class Unavailable extends Error {
   override readonly name = "Unavailable"
   readonly reason: string
@@ -62,7 +120,24 @@ export class Unavailable extends Error {
   }
 }
 
-/** A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's; `ENOTTY`: no terminal. */
+/**
+ * A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's; `ENOTTY`: no terminal.
+ *
+ * @example
+ * import { command, RequestFailure, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const job = await server.spawn(command("true", [], { stdout: "ignore", stderr: "ignore" }))
+ * await job.empty()
+ * const failure = await job.signal(15).catch((error) => error)
+ * if (failure instanceof RequestFailure) {
+ *   failure.code // => "ESRCH"
+ * }
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class RequestFailure extends Error {
   override readonly name = "RequestFailure"
   readonly request: "signal" | "extendDeadline" | "descendants" | "grow" | "resize"

@@ -7,11 +7,22 @@ import { PipeReader } from "./PipeReader.ts"
 import { whole } from "./Request.ts"
 import type { SpawnServer } from "./SpawnServer.ts"
 
+/**
+ * How a stage ended: with a code from 0 to 255, or by a signal, by its number.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Exit =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "killed"; readonly signal: number; readonly coreDumped: boolean }
 
-/** Of the stage and of those of its children that it has waited for; see getrusage(2). */
+/**
+ * Of the stage and of those of its children that it has waited for; see getrusage(2).
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Usage {
   readonly userMicros: number
   readonly systemMicros: number
@@ -22,12 +33,24 @@ export interface Usage {
   readonly involuntarySwitches: number
 }
 
+/**
+ * How one stage ended, the first one being 0, and what it used.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface StageExit {
   readonly stage: number
   readonly exit: Exit
   readonly usage: Usage
 }
 
+/**
+ * A process of a job, as its supervisor saw it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface ProcessRow {
   readonly pid: number
   readonly ppid: number
@@ -45,6 +68,12 @@ export interface ProcessRow {
   readonly command: string
 }
 
+/**
+ * What happens to a job. `empty` or `unkillable` is the last of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type JobEvent =
   | ({ readonly type: "exit" } & StageExit)
   /**
@@ -74,6 +103,21 @@ export type JobEvent =
 /**
  * Streams are not opened until asked for: `readable`, `reader`, `writable` or `takeDescriptor` take an owner's end once, `close`
  * closes those that nobody took.
+ *
+ * @example
+ * import { command, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const job = await server.spawn(command("sh", ["-c", "sleep 60 & exit 3"]))
+ * const [leader] = await job.exited()
+ * leader?.exit // => { kind: "exited", code: 3 }
+ * job.terminate() // its sleep is left
+ * await job.empty() // => true
+ * job.close()
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category jobs
  */
 export class Job {
   readonly id: number

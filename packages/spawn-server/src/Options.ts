@@ -1,6 +1,12 @@
 /** What a server can be told when it is started, and what it says of itself. */
 import { findProgram } from "./internal/program.ts"
 
+/**
+ * What a server can be told when it is started.
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export interface StartOptions {
   /** Path of the program; default `defaultBinary()`. */
   readonly binary?: string
@@ -25,6 +31,12 @@ export interface StartOptions {
   readonly hangMs?: number
 }
 
+/**
+ * What the kernel and the system let a server do.
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export interface Features {
   /** The kernel has `/proc/PID/task/TID/children`. */
   readonly childrenFiles: boolean
@@ -34,5 +46,14 @@ export interface Features {
 /**
  * Path of the program: the one that `scripts/build.mjs` has built beside this package, else the one of the optional package for
  * this platform, such as `@effect-process/spawn-server-linux-x64`.
+ *
+ * @example
+ * import { defaultBinary } from "@effect-process/spawn-server"
+ * import * as fs from "node:fs"
+ *
+ * fs.existsSync(defaultBinary()) // => true
+ *
+ * @since 0.1.0
+ * @category options
  */
 export const defaultBinary = (): string => findProgram()

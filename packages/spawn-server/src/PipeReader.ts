@@ -31,6 +31,17 @@ let scratch: Buffer | undefined
 /**
  * What can be read now, about `bound` bytes at the most. All in one turn of the event loop, so libuv cannot read in between
  * and the order of the bytes stays.
+ *
+ * @example
+ * import { takeFromKernel } from "@effect-process/spawn-server"
+ * import * as fs from "node:fs"
+ *
+ * const fd = fs.openSync("/dev/null", "r")
+ * takeFromKernel(fd, 1024) // => []
+ * fs.closeSync(fd)
+ *
+ * @since 0.1.0
+ * @category pipes
  */
 export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer> => {
   const taken: Array<Buffer> = []
@@ -50,7 +61,12 @@ export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer>
   return taken
 }
 
-/** What a reader needs of its job. */
+/**
+ * What a reader needs of its job.
+ *
+ * @since 0.1.0
+ * @category pipes
+ */
 export interface Writers {
   readonly hasExited: () => boolean
   /** Calls back once, when every stage has exited or the job is lost. */
@@ -62,6 +78,27 @@ export interface Writers {
 /**
  * Reads when it is asked to, up to what the pipe holds ahead; then the pipe fills and the child waits. Takes larger pieces
  * than the streams of Node do, and hands them on without a copy.
+ *
+ * @example
+ * import { command, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const job = await server.spawn(command("echo", ["hi"], { stderr: "ignore" }))
+ * const reader = job.reader(0)
+ * let text = ""
+ * await new Promise<void>((resolve) => {
+ *   reader.onReadable = () => {
+ *     for (let chunk = reader.take(); chunk !== undefined; chunk = reader.take()) text += chunk.toString()
+ *     if (reader.hasEnded) resolve()
+ *   }
+ *   reader.onReadable()
+ * })
+ * text // => "hi\n"
+ * await job.empty()
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category pipes
  */
 export class PipeReader {
   /** Called when there is something to take, or the end. */

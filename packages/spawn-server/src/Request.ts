@@ -5,7 +5,12 @@ import { isOwnEnvironment, ownEnvironment } from "./internal/ownEnvironment.ts"
 import { markName } from "./internal/mark.ts"
 import { Kind, maximumBody, Writer } from "./internal/wire.ts"
 
-/** One descriptor of a stage. A number that is not named is the server's own for 0 to 2, and closed otherwise. */
+/**
+ * One descriptor of a stage. A number that is not named is the server's own for 0 to 2, and closed otherwise.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Redirect =
   | { readonly fd: number; readonly kind: "inherit"; readonly from?: 0 | 1 | 2 }
   | { readonly fd: number; readonly kind: "null" }
@@ -22,25 +27,46 @@ export type Redirect =
   /** The request's terminal. */
   | { readonly fd: number; readonly kind: "terminal" }
 
-/** A pipe of the job. `owner` says which end is ours; `"none"`: both belong to stages. */
+/**
+ * A pipe of the job. `owner` says which end is ours; `"none"`: both belong to stages.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface PipeRequest {
   readonly owner: "reads" | "writes" | "none"
   /** Bytes it should hold (`F_SETPIPE_SZ`); a wish. */
   readonly size?: number
 }
 
-/** `undefined` is no limit. */
+/**
+ * `undefined` is no limit.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface LimitRequest {
   readonly resource: "cpu" | "fileSize" | "data" | "stack" | "core" | "processes" | "openFiles" | "addressSpace"
   readonly soft: number | undefined
   readonly hard: number | undefined
 }
 
-/** An environment that was encoded once, for many spawns. */
+/**
+ * An environment that was encoded once, for many spawns.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface EncodedEnvironment {
   readonly encoded: Uint8Array
 }
 
+/**
+ * One program of a job: what it is, what it is given, and where its descriptors lead.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface StageRequest {
   readonly file: string
   readonly args?: ReadonlyArray<string>
@@ -61,6 +87,9 @@ export interface StageRequest {
  * A pseudo-terminal for the job, whose group has its foreground. `input` and `output` are pipes that the owner writes and
  * reads: what is written is typed, what is shown can be read. The end of the input is typed as Ctrl-D at the beginning of a
  * line; without an output what is shown is dropped. When the output's reader goes, the terminal is hung up (SIGHUP).
+ *
+ * @since 0.1.0
+ * @category models
  */
 export interface TerminalRequest {
   /** 1 to 65535; default 80. */
@@ -71,6 +100,12 @@ export interface TerminalRequest {
   readonly output?: number
 }
 
+/**
+ * One job: the stages of a pipeline, or one command, in one process group. Stages refer to pipes by their index.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface SpawnRequest {
   readonly stages: ReadonlyArray<StageRequest>
   readonly pipes?: ReadonlyArray<PipeRequest>
@@ -85,12 +120,23 @@ export interface SpawnRequest {
   readonly terminal?: TerminalRequest
 }
 
-/** How one of the first three descriptors of a plain command is set up. */
+/**
+ * How one of the first three descriptors of a plain command is set up.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Stdio = "pipe" | "inherit" | "ignore" | {
   readonly path: string
   readonly mode: "read" | "write" | "append"
 }
 
+/**
+ * What `command` can be told: the settings of the job and of its only stage.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface CommandOptions
   extends Omit<SpawnRequest, "stages" | "pipes" | "terminal">, Omit<StageRequest, "file" | "args" | "redirects">
 {
@@ -109,6 +155,19 @@ const stdioNames = ["stdin", "stdout", "stderr"] as const
 /**
  * The request for one command, whose pipes are in the order stdin, stdout, stderr, as far as they are asked for; with
  * `terminal`, one for what is typed and one for what is shown.
+ *
+ * @example
+ * import { command, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * command("wc", ["-c"], { stdin: "pipe", graceMs: 300 }).pipes // => [{ owner: "writes" }, { owner: "reads" }, { owner: "reads" }]
+ *
+ * const server = await SpawnServer.start()
+ * const job = await server.spawn(command("true", [], { stdout: "ignore", stderr: "ignore" }))
+ * await job.empty() // => true
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category requests
  */
 export const command = (file: string, args: ReadonlyArray<string> = [], options: CommandOptions = {}): SpawnRequest => {
   const pipes: Array<PipeRequest> = []
@@ -139,7 +198,12 @@ export const command = (file: string, args: ReadonlyArray<string> = [], options:
   }
 }
 
-/** What one job may have. The server holds memory for so much of every job that it could run. */
+/**
+ * What one job may have. The server holds memory for so much of every job that it could run.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
 export const maximum = { stages: 64, pipes: 192, ownersEnds: 96 } as const
 
 const resources = {

@@ -42,6 +42,27 @@ const requestKinds = {
   resize: Kind.Resize
 } as const
 
+/**
+ * A spawn server of this process's own, and the connection to it. It does not keep the event loop alive while nothing is under way.
+ *
+ * @example
+ * import { command, SpawnServer } from "@effect-process/spawn-server"
+ *
+ * const server = await SpawnServer.start()
+ * const job = await server.spawn(command("sh", ["-c", "echo hi; setsid sleep 60 &"], { graceMs: 300 }))
+ * let text = ""
+ * for await (const chunk of job.readable(0)) {
+ *   text += String(chunk)
+ *   job.terminate() // the supervisor carries it through, SIGKILL after the grace period included
+ * }
+ * text // => "hi\n"
+ * await job.empty() // => true
+ * job.close()
+ * await server.close()
+ *
+ * @since 0.1.0
+ * @category servers
+ */
 export class SpawnServer {
   readonly #connection: Connection
   readonly #options: StartOptions

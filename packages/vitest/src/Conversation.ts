@@ -9,7 +9,7 @@
  * const greets = Effect.gen(function*() {
  *   const shell = yield* Conversation.make(Command.make("sh", "-c", "read name; echo hello $name"))
  *   yield* shell.sendLine("Ada")
- *   return yield* shell.expect(/hello (\w+)\n/) // => ["hello Ada\n", "Ada"]
+ *   return (yield* shell.expect(/hello (\w+)\n/))[1] // => "Ada"
  * }).pipe(Effect.scoped)
  *
  * @since 0.1.0
@@ -118,6 +118,19 @@ export interface Options {
  * - `screen`: what a terminal showed, lines that are too long for it in one piece
  * - `issue`: of a Schema, why the last line was not what it describes
  * - `exit`: how the process ended, if it has
+ *
+ * @example
+ * import { Conversation, expect, it } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * it.process("says what came instead", () =>
+ *   Effect.gen(function*() {
+ *     const program = yield* Conversation.make(Command.make("echo", "password?"))
+ *     const failure = yield* Effect.flip(program.expect("login:"))
+ *     expect(failure.reason).toBe("Ended")
+ *     expect(failure.received).toBe("password?\n")
+ *   }))
  *
  * @since 0.1.0
  * @category errors

@@ -286,6 +286,13 @@ export const matchers = {
 /**
  * Adds the matchers to an `expect`. Importing `@effect-process/vitest/matchers` does it for that of vitest.
  *
+ * @example
+ * import { ProcessMatchers } from "@effect-process/vitest"
+ * import { expect } from "vitest"
+ *
+ * ProcessMatchers.extendExpect(expect)
+ * expect(0).toHaveExited(0)
+ *
  * @since 0.1.0
  * @category matchers
  */

@@ -45,6 +45,22 @@ import { ScriptNotFollowed } from "./ScriptedCall.ts"
  * - `Unusable`: it cannot be read or written
  * - `NoEngine`: the spawner to record was not made by `ProcessSpawner.fromEngine`
  *
+ * @example
+ * import { it } from "@effect/vitest"
+ * import { Recorder } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ * import { expect } from "vitest"
+ *
+ * it.effect("asks for a cassette", () =>
+ *   Effect.gen(function*() {
+ *     const failure = yield* Command.string(Command.make("ls")).pipe(
+ *       Effect.provide(Recorder.layer({ cassette: "nowhere.json", mode: "replay" })),
+ *       Effect.flip
+ *     )
+ *     expect(failure).toMatchObject({ _tag: "CassetteError", reason: "Missing" })
+ *   }))
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -86,6 +102,18 @@ export interface Options {
  * - `mode`: what the layer does
  * - `unused`: the recordings that were not replayed
  * - `verify`: fails where a recording was not replayed, or a command was not recorded
+ *
+ * @example
+ * import { it } from "@effect/vitest"
+ * import { Recorder } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * it.effect("uses the whole cassette", () =>
+ *   Effect.gen(function*() {
+ *     yield* Command.string(Command.make("uname"))
+ *     yield* (yield* Recorder.Recorder).verify
+ *   }).pipe(Effect.provide(Recorder.layer({ cassette: "test/cassettes/uname.json" }))))
  *
  * @since 0.1.0
  * @category services
@@ -231,6 +259,11 @@ export const layerWith = <E, R>(
 
 /**
  * As `layerWith`, recording what `NodeProcess.layer` runs.
+ *
+ * @example
+ * import { Recorder } from "@effect-process/vitest"
+ *
+ * const cassette = Recorder.layer({ cassette: "test/cassettes/tags.json", paths: { "<project>": process.cwd() } })
  *
  * @since 0.1.0
  * @category layers

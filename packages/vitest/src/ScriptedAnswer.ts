@@ -196,6 +196,16 @@ export type Program = (child: Child) => Effect.Effect<number | ExitStatus.ExitSt
  * An answer that no program can give, such as exit code 300. It is thrown where the answer is made; from a function that
  * computes one it ends the test as a defect.
  *
+ * @example
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ * import { expect, it } from "vitest"
+ *
+ * it("knows which exit codes there are", () => {
+ *   expect(() => ScriptedSpawner.on("true").pipe(ScriptedSpawner.answers({ exit: 300 }))).toThrow(
+ *     ScriptedSpawner.InvalidAnswer
+ *   )
+ * })
+ *
  * @since 0.1.0
  * @category errors
  */

@@ -67,6 +67,21 @@ export interface Call {
  * A command that no rule is for, or that no cassette has. The program under test dies of it, for it may well handle every failure; and where that goes
  * unnoticed, as in a fiber beside it, the layer dies of it when it is closed. `message` shows the nearest rule and what differs.
  *
+ * @example
+ * import { it } from "@effect/vitest"
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ * import { Cause, Effect, Exit } from "effect"
+ * import { Command } from "effect-process"
+ * import { expect } from "vitest"
+ *
+ * it.effect("is no failure that a program could handle", () =>
+ *   Effect.gen(function*() {
+ *     const exit = yield* Effect.exit(
+ *       Command.string(Command.make("git", "push")).pipe(Effect.provide(ScriptedSpawner.layer([])))
+ *     )
+ *     expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+ *   }))
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -83,6 +98,20 @@ export class UnmatchedCommand extends Data.TaggedError("UnmatchedCommand")<{
 
 /**
  * The script was not followed: commands that no rule is for, and rules that were used less often than they say.
+ *
+ * @example
+ * import { expect, it } from "@effect/vitest"
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const script = [ScriptedSpawner.on("git", "tag").pipe(ScriptedSpawner.answers({ stdout: "v1\n" }))]
+ *
+ * it.effect("says which rule was not used", () =>
+ *   Effect.gen(function*() {
+ *     const failure = yield* Effect.flip(ScriptedSpawner.verify)
+ *     expect(failure.unused).toHaveLength(1)
+ *   }).pipe(Effect.provide(ScriptedSpawner.layer(script))))
  *
  * @since 0.1.0
  * @category errors
@@ -108,6 +137,20 @@ export class ScriptNotFollowed extends Data.TaggedError("ScriptNotFollowed")<{
  * - `unused`: the rules that were used less often than they say; those that hold for ever, when they were not used at all
  * - `verify`: fails where a rule is unused or a command was unmatched
  * - `files`: what commands have written to files so far, and what the option `files` gave, by full names
+ *
+ * @example
+ * import { expect, it } from "@effect/vitest"
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const script = [ScriptedSpawner.on("git", "tag").pipe(ScriptedSpawner.answers({ stdout: "v1\n" }))]
+ *
+ * it.effect("uses the whole script", () =>
+ *   Effect.gen(function*() {
+ *     expect(yield* Command.lines(Command.make("git", "tag"))).toEqual(["v1"])
+ *     yield* (yield* ScriptedSpawner.ScriptedSpawner).verify
+ *   }).pipe(Effect.provide(ScriptedSpawner.layer(script))))
  *
  * @since 0.1.0
  * @category services

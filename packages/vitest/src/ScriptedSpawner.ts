@@ -76,6 +76,8 @@ export interface Rest {
 }
 
 /**
+ * At the end of a rule: any further arguments, none too.
+ *
  * @since 0.1.0
  * @category patterns
  */
@@ -188,6 +190,11 @@ export const where: {
 /**
  * Of these, the commands that run in this directory, as `Command.workingDirectory` names it.
  *
+ * @example
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ *
+ * ScriptedSpawner.on("npm", "ci").pipe(ScriptedSpawner.inDirectory("/srv/shop"))
+ *
  * @since 0.1.0
  * @category rules
  */
@@ -204,6 +211,13 @@ export const inDirectory: {
 
 /**
  * Of these, the commands whose environment has these values; `undefined` stands for a variable that is not there.
+ *
+ * @example
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ *
+ * ScriptedSpawner.on("psql", ScriptedSpawner.rest).pipe(
+ *   ScriptedSpawner.withEnv({ PGUSER: "shop", PGPASSWORD: /./, PGHOST: undefined })
+ * )
  *
  * @since 0.1.0
  * @category rules
@@ -317,6 +331,15 @@ export const runs: {
 /**
  * The rule holds this many times; the next command goes on to the rules below it. Rules of which nothing is said hold for ever.
  *
+ * @example
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ *
+ * // Busy twice, and then done
+ * const script = [
+ *   ScriptedSpawner.on("apt-get", "update").pipe(ScriptedSpawner.answers({ exit: 100 }), ScriptedSpawner.times(2)),
+ *   ScriptedSpawner.on("apt-get", "update").pipe(ScriptedSpawner.answers({ exit: 0 }))
+ * ]
+ *
  * @since 0.1.0
  * @category rules
  */
@@ -330,6 +353,14 @@ export const times: {
 
 /**
  * The rule holds for one command.
+ *
+ * @example
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ *
+ * ScriptedSpawner.on("docker", "push", ScriptedSpawner.rest).pipe(
+ *   ScriptedSpawner.answers({ exit: 1 }),
+ *   ScriptedSpawner.once
+ * ).times // => 1
  *
  * @since 0.1.0
  * @category rules
@@ -352,6 +383,19 @@ export interface Options {
 
 /**
  * A spawner that follows a script. The first rule that is for a command, and has not been used up, answers it.
+ *
+ * @example
+ * import { expect, it } from "@effect/vitest"
+ * import { ScriptedSpawner } from "@effect-process/vitest"
+ * import { Effect } from "effect"
+ * import { Command } from "effect-process"
+ *
+ * const script = [ScriptedSpawner.on("git", "tag").pipe(ScriptedSpawner.answers({ stdout: "v1\n" }))]
+ *
+ * it.effect("asks git", () =>
+ *   Effect.gen(function*() {
+ *     expect(yield* Command.string(Command.make("git", "tag"))).toBe("v1\n")
+ *   }).pipe(Effect.provide(ScriptedSpawner.layer(script))))
  *
  * @since 0.1.0
  * @category layers

@@ -2,12 +2,28 @@
 import { randomUUID } from "node:crypto"
 import { isDeadState, livingThread, readProc, readStat } from "./procfs.ts"
 
+/**
+ * The variable by which it is known whose a process is.
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export const markName = "EFFECT_PROCESS_OWNER"
 
 /** Not readable in some sandboxes: pid and start time remain. */
 const bootId = (): string => readProc("/proc/sys/kernel/random/boot_id")?.trim() ?? ""
 
-/** This process as that variable names it: pid, start time in ticks, boot id, effective user. */
+/**
+ * This process as that variable names it: pid, start time in ticks, boot id, effective user.
+ *
+ * @example
+ * import { ownerParts, parseMark } from "@effect-process/spawn-server"
+ *
+ * parseMark(ownerParts())?.pid === process.pid // => true
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export const ownerParts = (): string =>
   `${process.pid}:${readStat("self")?.start ?? ""}:${bootId()}:${process.geteuid?.() ?? ""}`
 
@@ -21,7 +37,12 @@ let owner: string | undefined
  */
 export const makeMark = (): string => `${markName}=${(owner ??= ownerParts())}:${randomUUID()}`
 
-/** An owner, as the mark names it. `name` is the mark without what tells its layers apart. */
+/**
+ * An owner, as the mark names it. `name` is the mark without what tells its layers apart.
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export interface Mark {
   readonly name: string
   readonly pid: number
@@ -30,7 +51,18 @@ export interface Mark {
   readonly uid: number
 }
 
-/** Undefined when it is not one of ours: then nothing is known of its process. */
+/**
+ * Undefined when it is not one of ours: then nothing is known of its process.
+ *
+ * @example
+ * import { parseMark } from "@effect-process/spawn-server"
+ *
+ * parseMark("4711:123456:boot:1000:layer")?.pid // => 4711
+ * parseMark("something else") // => undefined
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export const parseMark = (value: string): Mark | undefined => {
   const match = /^((\d{1,10}):([^:]+):([^:]*):(\d{1,10}))(?::|$)/.exec(value)
   if (match === null) return undefined
@@ -38,7 +70,17 @@ export const parseMark = (value: string): Mark | undefined => {
   return Number(pid) > 0 ? { name, pid: Number(pid), start, boot, uid: Number(uid) } : undefined
 }
 
-/** The mark in an environment as `environmentOf` gives it. */
+/**
+ * The mark in an environment as `environmentOf` gives it.
+ *
+ * @example
+ * import { markIn } from "@effect-process/spawn-server"
+ *
+ * markIn("\0HOME=/root\0EFFECT_PROCESS_OWNER=4711:123456:boot:1000:layer\0")?.uid // => 1000
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export const markIn = (environment: string): Mark | undefined => {
   const at = environment.indexOf(`\0${markName}=`)
   if (at < 0) return undefined
@@ -55,7 +97,18 @@ const exists = (pid: number): boolean => {
   }
 }
 
-/** Whether the owner lives. Its pid may be another's by now, and it may be a zombie. In doubt it lives. */
+/**
+ * Whether the owner lives. Its pid may be another's by now, and it may be a zombie. In doubt it lives.
+ *
+ * @example
+ * import { isOwnerAlive, ownerParts, parseMark } from "@effect-process/spawn-server"
+ *
+ * const own = parseMark(ownerParts())
+ * own !== undefined && isOwnerAlive(own) // => true
+ *
+ * @since 0.1.0
+ * @category marks
+ */
 export const isOwnerAlive = ({ boot, pid, start }: Mark): boolean => {
   const now = bootId()
   if (boot !== "" && now !== "" && boot !== now) return false

@@ -16,6 +16,14 @@ const isUnchanged = (own: NodeJS.ProcessEnv, now: ReadonlyArray<string | symbol>
 /**
  * `process.env` as it is now: a frozen object, the same one for as long as nothing has changed. Every name and value is
  * compared, as nobody tells of changes, but by `Reflect.ownKeys`: `Object.keys` and its like ask for each property twice.
+ *
+ * @example
+ * import { ownEnvironment } from "@effect-process/spawn-server"
+ *
+ * ownEnvironment() === ownEnvironment() // => true
+ *
+ * @since 0.1.0
+ * @category environment
  */
 export const ownEnvironment = (): Readonly<Record<string, string>> => {
   const own = process.env

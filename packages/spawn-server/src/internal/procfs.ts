@@ -4,6 +4,9 @@ import * as fs from "node:fs"
 /**
  * A line of `/proc/PID/stat`. Times are clock ticks, `start` counts them from the boot: with the pid it names one process
  * for good. The times of `children` are those of the children that it has waited for.
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export interface ProcessStat {
   readonly pid: number
@@ -47,7 +50,17 @@ let ticks: number | undefined
 
 const pageSize = (): number => page ??= auxiliary(6n) ?? 4096
 
-/** How many ticks a second has (USER_HZ). Source: time(7). */
+/**
+ * How many ticks a second has (USER_HZ). Source: time(7).
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.ticksPerSecond() > 0 // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const ticksPerSecond = (): number => ticks ??= auxiliary(17n) ?? 100
 
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
@@ -82,7 +95,19 @@ const readBytes = (path: string, most = Infinity): Buffer | undefined => {
   }
 }
 
-/** The same as characters, one for each byte. */
+/**
+ * A file of `/proc`, its bytes as characters; undefined when it cannot be read, which for a process most often means that
+ * it is gone. Faster than `readFileSync`, which asks for sizes that these files do not have.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readProc("/proc/self/comm") !== undefined // => true
+ * procfs.readProc("/proc/0/comm") // => undefined
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const readProc = (path: string, most?: number): string | undefined => readBytes(path, most)?.toString("latin1")
 
 /** The columns of proc_pid_stat(5) that are numbers, up to the last one that anybody asks for. */
@@ -112,8 +137,15 @@ const parseColumns = (bytes: Uint8Array, from: number, to: number): void => {
 const column = (number: number): number => columns[number] ?? 0
 
 /**
- * What `/proc/PID/stat` holds, which is a part of `bytes`. The name is in parentheses and may itself hold some, so the columns
- * are counted from the last one. Byte by byte: a table has thousands of these, and texts made of them took most of the time.
+ * The name is in parentheses and may itself hold some, so the fields are counted from the last one.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.parseStat(Buffer.from("4711 (a (b) c) S 1 4711 4711"))?.name // => "a (b) c"
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const parseStat = (bytes: Buffer, from = 0, to = bytes.length): ProcessStat | undefined => {
   let open = from
@@ -148,10 +180,30 @@ const readStatFile = (path: string): ProcessStat | undefined => {
   return bytes === undefined ? undefined : parseStat(bytes)
 }
 
-/** Undefined when the process is gone. */
+/**
+ * Undefined when the process is gone.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readStat("self")?.pid === process.pid // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const readStat = (pid: number | "self"): ProcessStat | undefined => readStatFile(`/proc/${pid}/stat`)
 
-/** Every pid that `/proc` lists now. */
+/**
+ * Every pid that `/proc` lists now.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.listPids().includes(process.pid) // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const listPids = (): Array<number> => {
   const pids: Array<number> = []
   for (const name of fs.readdirSync("/proc")) {
@@ -161,7 +213,18 @@ export const listPids = (): Array<number> => {
   return pids
 }
 
-/** Whether a letter of `state` is that of a process, or thread, that has ended. */
+/**
+ * Whether a letter of `state` is that of a process, or thread, that has ended.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.isDeadState("Z") // => true
+ * procfs.isDeadState("S") // => false
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const isDeadState = (state: string): boolean => {
   const letter = state.charAt(0)
   return letter === "Z" || letter === "X" || letter === "x"
@@ -170,6 +233,14 @@ export const isDeadState = (state: string): boolean => {
 /**
  * A thread of the process that lives, when its main thread has exited: such a process shows `Z`, and goes on. Undefined
  * when there is none.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.livingThread(process.pid) !== undefined // => true
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const livingThread = (pid: number): ProcessStat | undefined => {
   let threads: ReadonlyArray<string>
@@ -200,7 +271,17 @@ export const parseCommandLine = (bytes: Buffer, from = 0, to = bytes.length): st
   return end === from ? "" : bytes.toString("utf8", from, end).replaceAll("\0", " ")
 }
 
-/** At most 128 KiB; empty for kernel threads, zombies and those that have overwritten it with nothing. */
+/**
+ * The arguments joined by spaces; empty for kernel threads, zombies and those that have overwritten it with nothing.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.readCommandLine(process.pid).includes("node") // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const readCommandLine = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/cmdline` : `/proc/${pid}/task/${thread}/cmdline`
   const bytes = readBytes(path, mostArguments)
@@ -214,6 +295,14 @@ const execTakes = 5
  * The environment that a process was started with, each variable between two NULs; empty where it may not be read, which is
  * the case with other users' processes. In the middle of an exec(2) there is none, which must not be taken for an
  * environment without a variable that is looked for: that is waited for, as it is short.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.environmentOf(process.pid).includes("\0PATH=") // => true
+ *
+ * @since 0.1.0
+ * @category proc
  */
 export const environmentOf = (pid: number, thread = pid): string => {
   const path = thread === pid ? `/proc/${pid}/environ` : `/proc/${pid}/task/${thread}/environ`
@@ -234,7 +323,17 @@ const isInExec = (pid: number): boolean => {
   return stat !== undefined && !stat.isKernel && !isDeadState(stat.state)
 }
 
-/** Which pid namespace its pid is counted in; undefined where that may not be read. See pid_namespaces(7). */
+/**
+ * Which pid namespace its pid is counted in; undefined where that may not be read. See pid_namespaces(7).
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.pidNamespace("self") === procfs.pidNamespace(process.pid) // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const pidNamespace = (pid: number | "self"): string | undefined => {
   try {
     return fs.readlinkSync(`/proc/${pid}/ns/pid`)

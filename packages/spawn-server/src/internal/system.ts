@@ -42,8 +42,19 @@ const isDenied = (pid: number): boolean => {
   }
 }
 
-/** What supervisors and servers call themselves, see PR_SET_NAME. */
+/**
+ * What supervisors and servers call themselves, see PR_SET_NAME.
+ *
+ * @since 0.1.0
+ * @category names
+ */
 export const supervisorName = "ep-supervisor"
+/**
+ * What a spawn server calls itself. See PR_SET_NAME of prctl(2).
+ *
+ * @since 0.1.0
+ * @category names
+ */
 export const serverName = "ep-server"
 
 const isOrphan = (pid: number): boolean => {

@@ -23,6 +23,17 @@ import { indent } from "./serverLog.ts"
  * A server ended by itself while tests used it. `exit` is undefined when it was lost together with its engine; `log` is the end of
  * what it wrote.
  *
+ * @example
+ * import { ServerFixture } from "@effect-process/vitest"
+ * import { ExitStatus } from "effect-process"
+ *
+ * new ServerFixture.ServerDied({
+ *   server: "Shop",
+ *   command: "node shop.js",
+ *   exit: ExitStatus.exited(1),
+ *   log: ""
+ * }).message // => "the server Shop (node shop.js) exited with code 1 while its tests ran; it wrote nothing"
+ *
  * @since 0.1.0
  * @category errors
  */
