@@ -8,11 +8,14 @@ import { harness } from "./harness/harness.ts"
 import { observe } from "./observe/observe.ts"
 import { pipeline } from "./pipeline/pipeline.ts"
 import { spawn } from "./spawn/spawn.ts"
+import { survival } from "./survival/survival.ts"
 import { describe } from "./support/machine.ts"
 import type { Program, Settings } from "./support/Program.ts"
 import * as report from "./support/report.ts"
 
-const programs: ReadonlyArray<Program> = [spawn, pipeline, executor, harness, observe]
+const programs: ReadonlyArray<Program> = [survival, spawn, pipeline, executor, harness, observe]
+
+const readme = fileURLToPath(new URL("../../README.md", import.meta.url))
 
 const results = fileURLToPath(new URL("../RESULTS.md", import.meta.url))
 
@@ -25,12 +28,18 @@ const run = (program: Program, settings: Settings) =>
       sections.push(section)
       console.log(report.sectionOf(section))
     }
-    if (settings.short) {
-      return console.log("Everything runs. The figures of the short form say nothing and are not kept.")
-    }
-    const heading = [`## ${program.title}`, "", describe(), "", `${report.verdictOf(sections)}.`, ""].join("\n")
+    if (settings.short) return
+    const heading = [
+      `## ${program.title}`,
+      "",
+      ...report.slownessOf(sections),
+      describe(),
+      "",
+      report.verdictOf(sections)
+    ].join("\n")
     console.log(heading)
-    report.save(results, program.name, [heading, ...sections.map(report.sectionOf)].join("\n"))
+    report.save(results, program.name, [heading.trimEnd(), "", ...sections.map(report.sectionOf)].join("\n"))
+    report.publish(readme, sections)
   })
 
 const main = async () => {
@@ -44,13 +53,17 @@ const main = async () => {
     process.exitCode = 2
     return
   }
+  const began = performance.now()
   const chosen = programs.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-  const settings = { short: values.short, rounds: Number(values.rounds ?? (values.short ? 1 : 7)) }
+  const settings = { short: values.short, rounds: Number(values.rounds ?? (values.short ? 1 : 5)) }
+  if (!values.short && positionals.length === 0) report.begin(results)
   await Effect.runPromise(
     Effect.forEach(chosen, (program) => run(program, settings), { discard: true }).pipe(
       Effect.provide(NodeProcess.layerSpawnServer)
     )
   )
+  if (values.short) console.log("Everything runs. The figures of the short form say nothing and are not kept.")
+  console.log(`${((performance.now() - began) / 1000).toFixed(0)} s`)
 }
 
 await main()
