@@ -73,7 +73,13 @@ const interrupt = async (session: Session, size: number): Promise<number> => {
 /** The time in which what has been told to end ends. */
 const moment = 250
 
-const survive = async (session: Session, script: string, mark: string, limits: Omit<Limits, "env">, patience: number) => {
+const survive = async (
+  session: Session,
+  script: string,
+  mark: string,
+  limits: Omit<Limits, "env">,
+  patience: number
+) => {
   const [name = "", value = ""] = mark.split("=")
   const began = performance.now()
   const running = has(session.survive)(script, { ...limits, env: { [name]: value } })
@@ -186,6 +192,8 @@ const answer = (value: Answer): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
+// Libraries warn of what these programs do on purpose; stdout is for answers.
+console.log = () => undefined
 if (instrumented === "instrument") await import("./support/instrument.ts")
 const { open } = await import(`./peers/${name}.js`) as Peer
 const session = await open()

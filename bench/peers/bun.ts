@@ -3,7 +3,11 @@ import { isGreeting, type Limits, repeat, type Session } from "./Peer.ts"
 
 interface Subprocess {
   readonly pid: number
-  readonly stdin: { readonly write: (piece: Uint8Array) => unknown; readonly flush: () => unknown; readonly end: () => unknown }
+  readonly stdin: {
+    readonly write: (piece: Uint8Array) => unknown
+    readonly flush: () => unknown
+    readonly end: () => unknown
+  }
   readonly stdout: ReadableStream<Uint8Array>
   readonly exited: Promise<number>
   readonly kill: (signal?: string) => void
@@ -66,7 +70,9 @@ export const open = async (): Promise<Session> => {
     },
     pipeline: async ([first, ...rest]) => {
       const start = Bun.spawn(first!, { stdin: "ignore", stdout: "pipe", stderr: "ignore" })
-      return output(rest.reduce((left, stage) => Bun.spawn(stage, { stdin: left.stdout, stdout: "pipe", stderr: "ignore" }), start))
+      return output(
+        rest.reduce((left, stage) => Bun.spawn(stage, { stdin: left.stdout, stdout: "pipe", stderr: "ignore" }), start)
+      )
     },
     // By hand, as for node:child_process.
     interrupt: async (script, settled) => {

@@ -24,7 +24,11 @@ export const open = async (): Promise<Session> => {
   const ends: Array<Promise<unknown>> = []
   return {
     captures: (count, atOnce) =>
-      repeat(count, atOnce, async () => isGreeting((await execa("echo", ["hi"], { ...stdio, stripFinalNewline: false })).stdout)),
+      repeat(
+        count,
+        atOnce,
+        async () => isGreeting((await execa("echo", ["hi"], { ...stdio, stripFinalNewline: false })).stdout)
+      ),
     read: (file, args) => {
       const running = execa(file, args, { ...stdio, ...streaming })
       return counted(running.stdout, running)

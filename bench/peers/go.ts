@@ -61,7 +61,12 @@ export const open = async (): Promise<Session> => {
       return (await ask("interrupt", {})).value ?? 0
     },
     survive: (script, { env, timeout, variant }) =>
-      ask("survive", { script, env: Object.entries(env).map((entry) => entry.join("=")), timeout, best: variant === "best" }),
+      ask("survive", {
+        script,
+        env: Object.entries(env).map((entry) => entry.join("=")),
+        timeout,
+        best: variant === "best"
+      }),
     live: async (count, file, args) => void await ask("live", { count, words: [file, ...args] }),
     close: async () => {
       child.stdin.end()

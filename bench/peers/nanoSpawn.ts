@@ -5,7 +5,8 @@ import { counted, isGreeting, printing, repeat, type Session, writeAll } from ".
 
 const stdio = { stdin: "ignore" } as const
 
-const settledOf = (running: PromiseLike<unknown>): PromiseLike<unknown> => running.then(() => undefined, () => undefined)
+const settledOf = (running: PromiseLike<unknown>): PromiseLike<unknown> =>
+  running.then(() => undefined, () => undefined)
 
 export const open = async (): Promise<Session> => {
   const living: Array<ChildProcess> = []

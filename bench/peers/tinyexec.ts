@@ -8,7 +8,11 @@ export const open = async (): Promise<Session> => {
   const living: Array<Result> = []
   return {
     captures: (count, atOnce) =>
-      repeat(count, atOnce, async () => isGreeting((await x("echo", ["hi"], { nodeOptions: { stdio: [...nodeOptions.stdio] } })).stdout)),
+      repeat(
+        count,
+        atOnce,
+        async () => isGreeting((await x("echo", ["hi"], { nodeOptions: { stdio: [...nodeOptions.stdio] } })).stdout)
+      ),
     write: async (file, args, size, count) => {
       const running = x(file, args)
       await writeAll(running.process!.stdin!, size, count)
@@ -37,7 +41,10 @@ export const open = async (): Promise<Session> => {
     survive: async (script, { env, timeout, variant }) =>
       x("sh", ["-c", script], {
         timeout,
-        nodeOptions: { env: { ...process.env, ...env }, ...(variant === "best" ? { killSignal: "SIGKILL" as const } : {}) }
+        nodeOptions: {
+          env: { ...process.env, ...env },
+          ...(variant === "best" ? { killSignal: "SIGKILL" as const } : {})
+        }
       }),
     live: (count, file, args) =>
       repeat(count, 16, async () => {

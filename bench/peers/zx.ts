@@ -19,7 +19,10 @@ export const open = async (): Promise<Session> => {
     },
     pipeline: async ([first, ...rest]) => {
       const start = $`${first!}`
-      return (await rest.reduce<ProcessPromise>((left, stage) => left.pipe($({ halt: true, stdio: "pipe" })`${stage}`), start)).stdout
+      return (await rest.reduce<ProcessPromise>(
+        (left, stage) => left.pipe($({ halt: true, stdio: "pipe" })`${stage}`),
+        start
+      )).stdout
     },
     interrupt: async (script, settled) => {
       const running = $({ detached: true })`exec sh -c ${script}`

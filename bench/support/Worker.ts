@@ -55,7 +55,7 @@ export const start = (
       Stream.decodeText(),
       Stream.splitLines,
       Stream.runForEach((line) => Queue.offer(answers, Option.some(JSON.parse(line) as Answer))),
-      Effect.ignore,
+      Effect.catchAllCause(() => Effect.void),
       Effect.zipRight(Queue.offer(answers, Option.none())),
       Effect.forkScoped
     )

@@ -154,7 +154,9 @@ export const verdictOf = (sections: ReadonlyArray<Section>): string => {
 /** What a reader has to know first. */
 export const slownessOf = (sections: ReadonlyArray<Section>): ReadonlyArray<string> => {
   const lines = sections.flatMap((section) => "table" in section ? section.slower ?? [] : [])
-  return lines.length === 0 ? [] : ["**What is slower here than elsewhere:**", "", ...lines.map((line) => `- ${line}`), ""]
+  return lines.length === 0
+    ? []
+    : ["**What is slower here than elsewhere:**", "", ...lines.map((line) => `- ${line}`), ""]
 }
 
 const preamble = `# Results
@@ -179,7 +181,8 @@ export const begin = (file: string): void => fs.writeFileSync(file, preamble)
 export const save = (file: string, program: string, text: string): void => {
   const markers = markersOf(program)
   const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : preamble
-  const after = replaced(before, markers, text) ?? [before.trimEnd(), "", markers[0], text.trim(), markers[1], ""].join("\n")
+  const after = replaced(before, markers, text) ??
+    [before.trimEnd(), "", markers[0], text.trim(), markers[1], ""].join("\n")
   fs.writeFileSync(file, after)
 }
 

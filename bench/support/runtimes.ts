@@ -26,16 +26,17 @@ const withoutNpm = Object.fromEntries(
 )
 
 const fetch = (name: string, npmPackage: string, binary: string, print: string) =>
-  Command.make("npx", "--yes", `--package=${npmPackage}`, "--", binary, print, "[process.execPath, process.version]+''").pipe(
-    Command.env(withoutNpm),
-    Command.timeout("2 minutes"),
-    Command.string,
-    Effect.map((printed): Located => {
-      const [path = "", version = ""] = printed.trim().split(",")
-      return { path, name: `${name} ${version}` }
-    }),
-    Effect.mapError(() => `${npmPackage} could not be fetched from npm`)
-  )
+  Command.make("npx", "--yes", `--package=${npmPackage}`, "--", binary, print, "[process.execPath, process.version]+''")
+    .pipe(
+      Command.env(withoutNpm),
+      Command.timeout("2 minutes"),
+      Command.string,
+      Effect.map((printed): Located => {
+        const [path = "", version = ""] = printed.trim().split(",")
+        return { path, name: `${name} ${version}` }
+      }),
+      Effect.mapError(() => `${npmPackage} could not be fetched from npm`)
+    )
 
 const located: { [runtime in Runtime]?: Located | string } = {}
 

@@ -1,5 +1,5 @@
 /** What is left of a job when its caller is done with it. */
-import { Effect } from "effect"
+import { Effect, Logger, LogLevel } from "effect"
 import { randomUUID } from "node:crypto"
 import type { Variant } from "../peers/Peer.ts"
 import * as Contenders from "../support/contenders.ts"
@@ -52,7 +52,10 @@ const bereaved = (contender: Contenders.Contender, variant: Variant, settings: S
     while (proc.marked(mark).length > 0 && performance.now() - began < patience) yield* Effect.sleep("10 millis")
     const left = proc.marked(mark).length
     return { settled: true, elapsed: left > 0 ? Number.NaN : performance.now() - began, left } satisfies Outcome
-  }))
+  })).pipe(
+    // That a killed owner leaves something behind is the result, and no news for the log.
+    Logger.withMinimumLogLevel(LogLevel.Error)
+  )
 
 const fails = ({ left, settled }: Outcome): boolean => !settled || left > 0
 
