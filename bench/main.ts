@@ -7,13 +7,14 @@ import { executor } from "./executor/executor.ts"
 import { harness } from "./harness/harness.ts"
 import { observe } from "./observe/observe.ts"
 import { pipeline } from "./pipeline/pipeline.ts"
+import { speed } from "./speed/speed.ts"
 import { spawn } from "./spawn/spawn.ts"
 import { survival } from "./survival/survival.ts"
 import { describe } from "./support/machine.ts"
 import type { Program, Settings } from "./support/Program.ts"
 import * as report from "./support/report.ts"
 
-const programs: ReadonlyArray<Program> = [survival, spawn, pipeline, executor, harness, observe]
+const programs: ReadonlyArray<Program> = [speed, survival, spawn, pipeline, executor, harness, observe]
 
 const readme = fileURLToPath(new URL("../../README.md", import.meta.url))
 
@@ -22,11 +23,16 @@ const results = fileURLToPath(new URL("../RESULTS.md", import.meta.url))
 const run = (program: Program, settings: Settings) =>
   Effect.gen(function*() {
     const sections: Array<report.Section> = []
-    for (const part of program.parts) {
+    for (const part of settings.short ? program.short ?? program.parts : program.parts) {
       const measured = yield* Effect.scoped(part(settings))
       const section = settings.short ? report.unjudged(measured) : measured
       sections.push(section)
       console.log(report.sectionOf(section))
+    }
+    if (program.overview !== undefined) {
+      const overview = program.overview(sections.filter((section) => "table" in section))
+      sections.unshift(overview)
+      console.log(report.sectionOf(overview))
     }
     if (settings.short) return
     const heading = [

@@ -65,8 +65,10 @@ const interrupt = async (session: Session, size: number): Promise<number> => {
   })
   const left = tree.filter(proc.exists)
   // Who hands the tree to init has no say in when init reaps it.
-  if (left.length > 0 && name !== "raw") throw new Error(`${left.length} of ${size} processes are left`)
-  while (tree.some(proc.exists)) await sleep(2)
+  if (left.length > 0 && name === "spawnServer") throw new Error(`${left.length} of ${size} processes are left`)
+  for (const until = performance.now() + 5_000; tree.some(proc.exists); await sleep(2)) {
+    if (performance.now() > until) throw new Error(`${tree.filter(proc.exists).length} of ${size} processes live on`)
+  }
   return elapsed
 }
 

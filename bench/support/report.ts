@@ -1,5 +1,6 @@
 /** Tables of what was measured, for the terminal and for RESULTS.md. */
 import * as fs from "node:fs"
+import type { Figure } from "../speed/figures.ts"
 import type { Comparison } from "./rounds.ts"
 import type { Spread } from "./statistics.ts"
 
@@ -33,6 +34,8 @@ export interface Listing extends Titled {
   readonly table: Table
   /** What is slower here than elsewhere, a sentence each. */
   readonly slower?: ReadonlyArray<string>
+  /** What it is made of. */
+  readonly figures?: ReadonlyArray<Figure>
   /** The place in README.md for this table. */
   readonly readme?: string
 }
