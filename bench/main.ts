@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { executor } from "./executor/executor.ts"
+import { growth } from "./growth/growth.ts"
 import { harness } from "./harness/harness.ts"
 import { observe } from "./observe/observe.ts"
 import { pipeline } from "./pipeline/pipeline.ts"
@@ -14,7 +15,7 @@ import { describe } from "./support/machine.ts"
 import type { Program, Settings } from "./support/Program.ts"
 import * as report from "./support/report.ts"
 
-const programs: ReadonlyArray<Program> = [speed, survival, spawn, pipeline, executor, harness, observe]
+const programs: ReadonlyArray<Program> = [speed, survival, growth, spawn, pipeline, executor, harness, observe]
 
 const readme = fileURLToPath(new URL("../../README.md", import.meta.url))
 
