@@ -30,7 +30,7 @@ const run = (program: Program, settings: Settings) =>
       sections.push(section)
       console.log(report.sectionOf(section))
     }
-    if (program.overview !== undefined) {
+    if (program.overview !== undefined && !settings.short) {
       const overview = program.overview(sections.filter((section) => "table" in section))
       sections.unshift(overview)
       console.log(report.sectionOf(overview))

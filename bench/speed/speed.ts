@@ -8,7 +8,7 @@ import { type Listing, millis, quantity } from "../support/report.ts"
 import { median } from "../support/statistics.ts"
 import type * as Worker from "../support/Worker.ts"
 import { detail, type Figure, type Measure, slower, summary } from "./figures.ts"
-import { inTurn, oneByOne, openAll } from "./turns.ts"
+import { inTurn, oneByOne, open, openAll } from "./turns.ts"
 
 const { bun, client, dropIn, effect4, execa, fallback, go, nanoSpawn, ours, platform, posixSpawn, raw, rawNewer } =
   Contenders
@@ -43,7 +43,7 @@ const warmed = (worker: Worker.Worker, count: number, patience: number) =>
 const echoes = (settings: Settings) =>
   Effect.gen(function*() {
     const { rounds, short } = settings
-    const [one, many, warm] = short ? [3, 16, 3] : [50, 160, 2000]
+    const [one, many, warm] = short ? [3, 16, 3] : [50, 160, 1000]
     const sides = yield* openAll([...libraries.slice(0, 2), client, ...libraries.slice(2), posixSpawn])
     for (const side of sides) {
       // With several at once, so that both cores do it; what is warm then is the same code.
@@ -70,7 +70,8 @@ const echoes = (settings: Settings) =>
 
 const heap = (mebibytes: number) => (settings: Settings) =>
   Effect.gen(function*() {
-    const { rounds, short } = settings
+    const { short } = settings
+    const rounds = Math.min(settings.rounds, 3)
     const where = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`
     const fits = mebibytes * 2 ** 20 < proc.availableMemory() * 0.75
     const measures: ReadonlyArray<Measure> = [
@@ -81,7 +82,7 @@ const heap = (mebibytes: number) => (settings: Settings) =>
     const options = { ballast: short ? 8 : mebibytes, instrument: true }
     const figures = yield* oneByOne(libraries, exceptions, measures, options, (worker, { peer }) =>
       Effect.gen(function*() {
-        yield* warmed(worker, short ? 2 : 500, 1500)
+        yield* warmed(worker, short ? 2 : 500, 1000)
         const cost = yield* costOf(worker, 1)
         // As many as take a fifth of a second.
         const count = short ? 2 : Math.max(1, Math.min(50, Math.round(200 / cost)))
@@ -96,7 +97,7 @@ const heap = (mebibytes: number) => (settings: Settings) =>
       }))
     return listing(`a heap of ${where}`, [
       `The owner holds ${where} beyond its own, in arrays that were written to. One peer after another, for so much does not fit for all at ` +
-      `once; ${rounds} rounds of as many as take 0.2 s, 50 at most, after up to 1.5 s for warming up. *Blocked* is the time within the calls that ` +
+      `once; ${rounds} rounds of as many as take 0.2 s, 50 at most, after up to 1 s for warming up. *Blocked* is the time within the calls that ` +
       "do not return before they are done: `spawn`, for ours the request, the opening of pipes and the making of sockets; wrapped from " +
       "outside, the median of a round's spawns."
     ], figures)
@@ -174,30 +175,77 @@ const crowd = (settings: Settings) =>
       { name: "longest", better: "less", show: millis }
     ]
     const exceptions = { dropIn: "as effect-process" }
-    const figures = yield* oneByOne(libraries, exceptions, measures, {}, (worker, { peer }) =>
-      Effect.gen(function*() {
-        yield* warmed(worker, settings.short ? 2 : 300, 2000)
-        const before = yield* worker.ask("memory", {})
-        const { delay, elapsed } = yield* worker.ask("live", { upTo: many })
-        let after = yield* worker.ask("memory", {})
-        // What is forked is not yet what it will be.
-        for (let i = 0; after.processes < many && i < 50; i++) {
-          yield* Effect.sleep("100 millis")
-          after = yield* worker.ask("memory", {})
-        }
-        const memory = (after.owner - before.owner + after.between - before.between) / 1024 / many
-        const loop = peer === "go" ? ["no event loop", "no event loop", "no event loop"] : [
-          [delay.p50],
-          [delay.p99],
-          [delay.maximum]
-        ]
-        return [[memory], [elapsed / many], ...loop]
-      }))
+    const figures = yield* oneByOne(
+      libraries.filter((it) => it !== rawNewer),
+      exceptions,
+      measures,
+      {},
+      (worker, { peer }) =>
+        Effect.gen(function*() {
+          yield* warmed(worker, settings.short ? 2 : 300, 1000)
+          const before = yield* worker.ask("memory", {})
+          const { delay, elapsed } = yield* worker.ask("live", { upTo: many })
+          let after = yield* worker.ask("memory", {})
+          // What is forked is not yet what it will be.
+          for (let i = 0; after.processes < many && i < 50; i++) {
+            yield* Effect.sleep("100 millis")
+            after = yield* worker.ask("memory", {})
+          }
+          const memory = (after.owner - before.owner + after.between - before.between) / 1024 / many
+          const loop = peer === "go" ? ["no event loop", "no event loop", "no event loop"] : [
+            [delay.p50],
+            [delay.p99],
+            [delay.maximum]
+          ]
+          return [[memory], [elapsed / many], ...loop]
+        })
+    )
     return listing(`${many} live jobs`, [
       "`sleep`s with both outputs piped, 16 starts at once, one peer after another, once. Memory is Private_Clean and Private_Dirty of smaps_rollup(5), " +
       "the growth of the owner and of what runs between it and the `sleep`s. Event loop delay is by `monitorEventLoopDelay`, less its " +
       "interval of 1 ms, while they are started."
     ], figures)
+  })
+
+/** Whether each does what the parts ask of it: one worker each, everything once. */
+const everything = () =>
+  Effect.gen(function*() {
+    const bytes = 2 ** 20
+    const able = (task: string, peer: string, ...unable: ReadonlyArray<string>): ReadonlyArray<string> =>
+      unable.includes(peer) ? [] : [task]
+    const done = yield* Effect.forEach([...libraries, client, posixSpawn], (contender) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { peer } = contender
+        const loop = peer === "posixSpawn"
+        const side = yield* open(contender, {}, loop ? {} : { ballast: 8, instrument: true })
+        if (side._tag === "Left") {
+          return [side.left.name, side.left.why]
+        }
+        const { name, worker } = side.right
+        yield* worker.ask("captures", { count: 4, atOnce: loop ? 1 : 4 })
+        const tasks = loop || peer === "client" ? [] : [
+          ...able("direct", peer, "go"),
+          ...able("pipeline", peer, "raw"),
+          ...able("interrupt", peer, "dropIn")
+        ]
+        if (tasks.includes("direct")) {
+          yield* worker.ask("direct", { count: 2 })
+        }
+        if (tasks.includes("pipeline")) {
+          yield* worker.ask("pipeline", { bytes, cats: 0 })
+        }
+        if (tasks.includes("interrupt")) {
+          yield* worker.ask("interrupt", { size: 1 })
+        }
+        if (tasks.length > 0) {
+          yield* worker.ask("read", { bytes })
+          yield* worker.ask("write", { bytes })
+          yield* worker.ask("live", { upTo: 4 })
+          yield* worker.ask("memory", {})
+        }
+        return [name, "works"]
+      })), { concurrency: 4 })
+    return { title: "Speed", notes: [], table: [["", ""], ...done] } satisfies Listing
   })
 
 /** The table of all, from the figures of the parts. */
@@ -219,7 +267,7 @@ const overview = (sections: ReadonlyArray<Listing>): Listing => {
 export const speed: Program = {
   name: "speed",
   title: "Speed",
-  short: [echoes, heap(64), flow, pipelines, endings, crowd],
+  short: [everything],
   parts: [echoes, heap(64), heap(1024), heap(6144), flow, pipelines, endings, crowd],
   overview
 }

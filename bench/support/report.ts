@@ -164,9 +164,14 @@ export const slownessOf = (sections: ReadonlyArray<Section>): ReadonlyArray<stri
 
 const preamble = `# Results
 
-What \`npx --yes pnpm@10 bench\` measured last, program by program. Every figure is worth something beside its peer only, which was
-measured in the same run, in turn with it: a ratio is the median of the rounds' ratios, with the least and the greatest of
-them. The commands of the peers are in \`peers/\`.
+What \`npx --yes pnpm@10 bench\` measured last, program by program; \`bench PROGRAM...\` replaces the parts of these programs only.
+
+How: every peer runs in a process of its own (\`worker.ts\`; its commands are in \`peers/\`), has the same work and the same stdio, and is
+warmed up first. Rounds are in turn: each peer once, then each again, so that all meet the same weather on the machine; where that is not so,
+the table says it. A ratio is the median of the rounds' ratios, with the least and the greatest of them; a figure is worth something
+beside its peers of the same run only. Libraries are at their newest version; those that need Node.js 22 run on Node.js 24 from the npm
+package \`node\`, and \`node:child_process\` beside them; Bun comes from npm too, both fetched by npx when they are first needed; Go is
+measured where it is installed. A dash stands for what a peer cannot do, with the reason.
 `
 
 const replaced = (before: string, [open, close]: readonly [string, string], text: string): string | undefined => {
