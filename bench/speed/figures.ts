@@ -1,5 +1,5 @@
 /** What was measured of whom, and the tables that are made of it. */
-import { fallback, ours, raw } from "../support/contenders.ts"
+import { dropIn, fallback, ours, raw } from "../support/contenders.ts"
 import type { Contender } from "../support/contenders.ts"
 import { spreadOf, type Table } from "../support/report.ts"
 import { median, ratios, spread } from "../support/statistics.ts"
@@ -83,6 +83,8 @@ export const summary = (figures: ReadonlyArray<Figure>): Table => {
   ]
 }
 
+const own: ReadonlyArray<Contender> = [ours, fallback, dropIn]
+
 /** Less than this is no difference. */
 const noise = 1.05
 
@@ -92,7 +94,7 @@ export const slower = (figures: ReadonlyArray<Figure>): ReadonlyArray<string> =>
     const here = median(valuesOf(of(figures, measure, ours)))
     const times = (value: number) => measure.better === "less" ? here / value : value / here
     const better = figures
-      .filter((figure) => figure.measure === measure && figure.contender !== ours && figure.contender !== fallback)
+      .filter((figure) => figure.measure === measure && !own.includes(figure.contender))
       .map((figure) => ({ name: figure.name, value: median(valuesOf(figure)) }))
       .filter(({ value }) => times(value) > noise)
       .sort((a, b) => times(b.value) - times(a.value))
