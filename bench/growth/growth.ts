@@ -41,9 +41,13 @@ const grown = (
   Effect.gen(function*() {
     const curves = yield* Effect.forEach(settings.short ? [ours, raw] : contenders, curve)
     const series = curves.flatMap((it): ReadonlyArray<Series> => Either.isRight(it) ? [it.right] : [])
+    const labelled = series.map(({ name, points }) => ({
+      name: `${name}: ${unit.show(fit(points).slope * unit.size)}`,
+      points
+    }))
     if (!settings.short) {
       fs.mkdirSync(plots, { recursive: true })
-      fs.writeFileSync(`${plots}${plot.name}.svg`, draw({ title: plot.title, x: plot.x, y: time, series }))
+      fs.writeFileSync(`${plots}${plot.name}.svg`, draw({ title: plot.title, x: plot.x, y: time, series: labelled }))
     }
     const xs = [...new Set(series.flatMap(({ points }) => points.map(([x]) => x)))]
     const rows = curves.map((it) =>

@@ -1,4 +1,4 @@
-/** A line plot as SVG, with logarithmic axes and a fitted line for each series. */
+/** A line plot as SVG, with logarithmic axes. */
 
 export interface Series {
   readonly name: string
@@ -40,7 +40,7 @@ export const fit = (points: ReadonlyArray<readonly [number, number]>): Fit => ({
   exponent: line(points.map(([x, y]) => [Math.log(x), Math.log(y)])).slope
 })
 
-const [width, height, left, right, top, bottom] = [720, 420, 80, 190, 40, 56]
+const [width, height, left, right, top, bottom] = [940, 420, 80, 410, 40, 56]
 
 /** Told apart without colours too, by their order at the right edge. */
 const colours = ["#0b6e4f", "#1f77b4", "#d62728", "#9467bd", "#ff7f0e", "#8c564b", "#7f7f7f"]
