@@ -5,7 +5,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as readline from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
-import { busySince, type Peer, type Session } from "./peers/Peer.ts"
+import { busySince, type Limits, type Peer, type Session } from "./peers/Peer.ts"
 import * as proc from "./support/proc.ts"
 import type { Answer, Delay, Tasks } from "./support/tasks.ts"
 
@@ -65,9 +65,33 @@ const interrupt = async (session: Session, size: number): Promise<number> => {
   })
   const left = tree.filter(proc.exists)
   // Who hands the tree to init has no say in when init reaps it.
-  if (left.length > 0 && name !== "raw") throw new Error(`${left.length} of ${size} processes are left`)
-  while (tree.some(proc.exists)) await sleep(2)
+  if (left.length > 0 && name === "spawnServer") throw new Error(`${left.length} of ${size} processes are left`)
+  for (const until = performance.now() + 5_000; tree.some(proc.exists); await sleep(2)) {
+    if (performance.now() > until) throw new Error(`${tree.filter(proc.exists).length} of ${size} processes live on`)
+  }
   return elapsed
+}
+
+/** The time in which what has been told to end ends. */
+const moment = 250
+
+const survive = async (
+  session: Session,
+  script: string,
+  mark: string,
+  limits: Omit<Limits, "env">,
+  patience: number
+) => {
+  const [name = "", value = ""] = mark.split("=")
+  const began = performance.now()
+  const running = has(session.survive)(script, { ...limits, env: { [name]: value } })
+  const settled = await Promise.race([
+    Promise.resolve(running).then(() => true, () => true),
+    sleep(patience).then(() => false)
+  ])
+  const elapsed = performance.now() - began
+  await sleep(moment)
+  return { settled, elapsed, left: proc.marked(mark).length }
 }
 
 const makeTasks = (session: Session) => {
@@ -125,6 +149,23 @@ const makeTasks = (session: Session) => {
       if (length !== bytes) throw new Error(`${length} bytes of ${bytes} came back`)
       return { elapsed }
     },
+    write: async ({ bytes }) => {
+      let printed = ""
+      const elapsed = await timed(async () => {
+        printed = await has(session.write)("wc", ["-c"], 65_536, bytes / 65_536)
+      })
+      if (Number(printed) !== bytes) throw new Error(`${printed.trim()} bytes of ${bytes} arrived`)
+      return { elapsed }
+    },
+    survive: ({ cases, patience, timeout, variant }) =>
+      Promise.all(
+        cases.map(({ mark, script }) => survive(session, script, mark, { timeout, variant }, patience))
+      ),
+    begin: async ({ mark, processes, script, variant }) => {
+      void survive(session, script, mark, { timeout: 1_000_000, variant }, 1_000_000)
+      while (proc.marked(mark).length < processes) await sleep(10)
+      return { owner }
+    },
     interrupt: async ({ size }) => ({ elapsed: await interrupt(session, size) }),
     live: async ({ upTo }) => {
       const more = upTo - living
@@ -133,10 +174,10 @@ const makeTasks = (session: Session) => {
     },
     idle: async ({ millis }) => (await delayed(() => sleep(millis))).delay,
     memory: async () => {
-      const all = proc.descendantsOf(process.pid)
+      const all = proc.descendantsOf(owner)
       const between = all.filter((pid) => proc.nameOf(pid) !== idler)
       return {
-        owner: proc.privateMemory(process.pid),
+        owner: proc.privateMemory(owner),
         between: between.map(proc.privateMemory).reduce((sum, bytes) => sum + bytes, 0),
         processes: all.length - between.length
       }
@@ -153,10 +194,15 @@ const answer = (value: Answer): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
+// Libraries warn of what these programs do on purpose; stdout is for answers.
+console.log = () => undefined
 if (instrumented === "instrument") await import("./support/instrument.ts")
 const { open } = await import(`./peers/${name}.js`) as Peer
 const session = await open()
-const ballast = allocate(Number(ballastMiB))
+const owner = session.owner ?? process.pid
+const ballast = session.hold === undefined
+  ? allocate(Number(ballastMiB))
+  : [await session.hold(Number(ballastMiB))]
 const tasks = makeTasks(session)
 answer({ ok: true, output: ballast.length })
 

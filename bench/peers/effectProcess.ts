@@ -1,7 +1,7 @@
 /** effect-process, on whichever engine a layer gives. */
 import { Deferred, Effect, Exit, ExecutionStrategy, Fiber, type Layer, ManagedRuntime, Scope, Stream } from "effect"
 import { Command, type ProcessSpawner } from "effect-process"
-import { busySince, isGreeting, type Session } from "./Peer.ts"
+import { busySince, grace, isGreeting, type Limits, type Session } from "./Peer.ts"
 
 const echo = Command.make("echo", "hi")
 
@@ -49,6 +49,11 @@ const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
     return performance.now() - began
   })
 
+const survive = (script: string, { env, timeout, variant }: Limits) => {
+  const job = Command.make("sh", "-c", script).pipe(Command.env(env), Command.timeout(timeout))
+  return Command.string(variant === "best" ? Command.gracePeriod(job, grace) : job)
+}
+
 export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>): Promise<Session> => {
   const runtime = ManagedRuntime.make(layer)
   await runtime.runPromise(Effect.void)
@@ -76,6 +81,11 @@ export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>): Promise<Se
       )
       return runtime.runPromise(Effect.map(output, () => length))
     },
+    write: (file, args, size, count) => {
+      const input = Stream.take(Stream.repeatValue(new Uint8Array(size)), count)
+      return runtime.runPromise(Command.string(Command.stdin(Command.make(file, ...args), input)))
+    },
+    survive: (script, limits) => runtime.runPromiseExit(survive(script, limits)),
     interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
     live: (count, file, args) => {
       const start = Command.start(Command.stdin(Command.make(file, ...args), "ignore"))

@@ -1,11 +1,32 @@
 /** `Command` of @effect/platform, on whichever executor a layer gives. */
 import { Command, type CommandExecutor } from "@effect/platform"
-import { Effect, type Layer, ManagedRuntime } from "effect"
-import { isGreeting, repeat, type Session } from "./Peer.ts"
+import { Deferred, Effect, ExecutionStrategy, Exit, Fiber, type Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { isGreeting, type Limits, repeat, type Session } from "./Peer.ts"
+
+const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
+  Effect.gen(function*() {
+    const running = yield* Deferred.make<number>()
+    const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function*() {
+      const process = yield* Command.start(Command.make("sh", "-c", script))
+      yield* Stream.runForEach(process.stdout, () => Deferred.succeed(running, process.pid))
+    })))
+    const pid = yield* Deferred.await(running)
+    yield* Effect.promise(() => settled(pid))
+    const began = performance.now()
+    yield* Fiber.interrupt(fiber)
+    return performance.now() - began
+  })
+
+/** It has no option for ending what it runs; what can be added is not to wait for the end. */
+const survive = (script: string, { env, timeout, variant }: Limits) => {
+  const run = Command.string(Command.make("sh", "-c", script).pipe(Command.env(env)))
+  return Effect.timeout(variant === "best" ? Effect.disconnect(run) : run, timeout)
+}
 
 export const open = async (layer: Layer.Layer<CommandExecutor.CommandExecutor>): Promise<Session> => {
   const runtime = ManagedRuntime.make(layer)
   await runtime.runPromise(Effect.void)
+  const lives = await Effect.runPromise(Scope.make(ExecutionStrategy.parallel))
   const echo = Effect.map(Command.string(Command.make("echo", "hi")), isGreeting)
   return {
     captures: (count, atOnce) => repeat(count, atOnce, () => runtime.runPromise(echo)),
@@ -15,6 +36,23 @@ export const open = async (layer: Layer.Layer<CommandExecutor.CommandExecutor>):
         Command.string(rest.reduce<Command.Command>((left, right) => Command.pipeTo(left, right), first!))
       )
     },
-    close: () => runtime.dispose()
+    read: (file, args) =>
+      runtime.runPromise(
+        Stream.runFold(Command.stream(Command.make(file, ...args)), 0, (length, chunk) => length + chunk.length)
+      ),
+    write: (file, args, size, count) => {
+      const input = Stream.take(Stream.repeatValue(new Uint8Array(size)), count)
+      return runtime.runPromise(Command.string(Command.stdin(Command.make(file, ...args), input)))
+    },
+    interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
+    survive: (script, limits) => runtime.runPromiseExit(survive(script, limits)),
+    live: (count, file, args) => {
+      const start = Scope.extend(Command.start(Command.make(file, ...args)), lives)
+      return repeat(count, 16, async () => void await runtime.runPromise(start))
+    },
+    close: async () => {
+      await Effect.runPromise(Scope.close(lives, Exit.void))
+      await runtime.dispose()
+    }
   }
 }

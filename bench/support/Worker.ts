@@ -25,11 +25,13 @@ export interface WorkerOptions {
   /** MiB of memory that it touches and keeps. */
   readonly ballast?: number
   readonly instrument?: boolean
+  /** The program that runs it, this Node.js if not told. */
+  readonly program?: string
 }
 
 export type Failure = SpawnError | SpawnServerLost | WorkerFailed
 
-const program = fileURLToPath(new URL("../worker.js", import.meta.url))
+const script = fileURLToPath(new URL("../worker.js", import.meta.url))
 
 /** No task takes so long, on any machine. */
 const patience = "3 minutes"
@@ -37,14 +39,14 @@ const patience = "3 minutes"
 /** Starts a worker for the peer in the module of that name in `peers/`, and waits until it is ready. */
 export const start = (
   peer: string,
-  { ballast = 0, instrument = false }: WorkerOptions = {}
+  { ballast = 0, instrument = false, program = globalThis.process.execPath }: WorkerOptions = {}
 ): Effect.Effect<Worker, Failure, ProcessSpawner | Scope.Scope> =>
   Effect.gen(function*() {
     const requests = yield* Queue.unbounded<string>()
     const answers = yield* Queue.unbounded<Option.Option<Answer>>()
     const process = yield* Command.make(
-      globalThis.process.execPath,
       program,
+      script,
       peer,
       String(ballast),
       ...(instrument ? ["instrument"] : [])
@@ -53,7 +55,7 @@ export const start = (
       Stream.decodeText(),
       Stream.splitLines,
       Stream.runForEach((line) => Queue.offer(answers, Option.some(JSON.parse(line) as Answer))),
-      Effect.ignore,
+      Effect.catchAllCause(() => Effect.void),
       Effect.zipRight(Queue.offer(answers, Option.none())),
       Effect.forkScoped
     )

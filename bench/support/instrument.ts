@@ -41,6 +41,9 @@ wrap(net, "Socket")
 wrap(childProcess, "spawn")
 syncBuiltinESMExports()
 
+const { Bun } = globalThis as unknown as { readonly Bun?: { spawn: unknown } }
+if (Bun !== undefined) wrap(Bun, "spawn")
+
 /** Milliseconds since it was last asked. */
 export const taken = (): number => {
   const result = total

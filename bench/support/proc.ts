@@ -32,6 +32,12 @@ export const descendantsOf = (pid: number): ReadonlyArray<number> =>
 /** Whether anything of it is left, a zombie too. */
 export const exists = (pid: number): boolean => fs.existsSync(`/proc/${pid}`)
 
+/** Processes that have this entry, `NAME=VALUE`, in their environment. A zombie has no environment any more. */
+export const marked = (entry: string): ReadonlyArray<number> =>
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) =>
+    read(`/proc/${pid}/environ`).split("\0").includes(entry)
+  )
+
 /** Bytes that nobody else has: Private_Clean and Private_Dirty of smaps_rollup. */
 export const privateMemory = (pid: number): number => {
   const text = read(`/proc/${pid}/smaps_rollup`)

@@ -1,5 +1,6 @@
 /** Tables of what was measured, for the terminal and for RESULTS.md. */
 import * as fs from "node:fs"
+import type { Figure } from "../speed/figures.ts"
 import type { Comparison } from "./rounds.ts"
 import type { Spread } from "./statistics.ts"
 
@@ -14,12 +15,32 @@ export interface Row {
   readonly holds: boolean | undefined
 }
 
-export interface Section {
+interface Titled {
   readonly title: string
   /** What was done, and on what terms. */
   readonly notes: ReadonlyArray<string>
+}
+
+/** Ours beside one peer, row by row. */
+export interface Judged extends Titled {
   readonly rows: ReadonlyArray<Row>
 }
+
+/** Any table: its header, then its rows. */
+export type Table = readonly [ReadonlyArray<string>, ...ReadonlyArray<ReadonlyArray<string>>]
+
+/** Many peers, or anything that has columns of its own. */
+export interface Listing extends Titled {
+  readonly table: Table
+  /** What is slower here than elsewhere, a sentence each. */
+  readonly slower?: ReadonlyArray<string>
+  /** What it is made of. */
+  readonly figures?: ReadonlyArray<Figure>
+  /** The place in README.md for this table. */
+  readonly readme?: string
+}
+
+export type Section = Judged | Listing
 
 const digits = (value: number): string => {
   if (!Number.isFinite(value)) return "?"
@@ -107,45 +128,78 @@ const cells = (row: Row): ReadonlyArray<string> => [
   verdict(row.holds)
 ]
 
-const tableOf = (rows: ReadonlyArray<Row>): string => {
-  const lines = [header, ...rows.map(cells)]
-  const widths = header.map((_, column) => Math.max(3, ...lines.map((line) => line[column]?.length ?? 0)))
+export const tableOf = ([header, ...rows]: Table): string => {
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((line) => line[column]?.length ?? 0)))
   const render = (line: ReadonlyArray<string>) =>
     `| ${widths.map((width, column) => (line[column] ?? "").padEnd(width)).join(" | ")} |`
   const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`
-  return [render(header), rule, ...rows.map((row) => render(cells(row)))].join("\n")
+  return [render(header), rule, ...rows.map(render)].join("\n")
 }
 
-export const sectionOf = ({ notes, rows, title }: Section): string =>
-  [`### ${title}`, "", ...notes.flatMap((note) => [note, ""]), tableOf(rows), ""].join("\n")
+export const sectionOf = (section: Section): string => {
+  const table = "rows" in section ? tableOf([header, ...section.rows.map(cells)]) : tableOf(section.table)
+  return [`### ${section.title}`, "", ...section.notes.flatMap((note) => [note, ""]), table, ""].join("\n")
+}
 
 /** Without verdicts, for figures that deserve none. */
-export const unjudged = (section: Section): Section => ({
-  ...section,
-  rows: section.rows.map((row) => ({ ...row, holds: undefined }))
-})
+export const unjudged = (section: Section): Section =>
+  "rows" in section ? { ...section, rows: section.rows.map((row) => ({ ...row, holds: undefined })) } : section
 
 /** How many of the targets hold. */
 export const verdictOf = (sections: ReadonlyArray<Section>): string => {
-  const judged = sections.flatMap(({ rows }) => rows).filter(({ holds }) => holds !== undefined)
-  return `${judged.filter(({ holds }) => holds === true).length} of ${judged.length} targets hold`
+  const judged = sections.flatMap((section) => "rows" in section ? section.rows : []).filter(({ holds }) =>
+    holds !== undefined
+  )
+  if (judged.length === 0) return ""
+  return `${judged.filter(({ holds }) => holds === true).length} of ${judged.length} targets hold.`
+}
+
+/** What a reader has to know first. */
+export const slownessOf = (sections: ReadonlyArray<Section>): ReadonlyArray<string> => {
+  const lines = sections.flatMap((section) => "table" in section ? section.slower ?? [] : [])
+  return lines.length === 0
+    ? []
+    : ["**What is slower here than elsewhere:**", "", ...lines.map((line) => `- ${line}`), ""]
 }
 
 const preamble = `# Results
 
-What \`npx --yes pnpm@10 bench\` measured last, program by program. Every figure is worth something beside its peer only, which was
-measured in the same run, in turn with it: a ratio is the median of the rounds' ratios, with the least and the greatest of
-them. The commands of the peers are in \`peers/\`.
+What \`npx --yes pnpm@10 bench\` measured last, program by program; \`bench PROGRAM...\` replaces the parts of these programs only.
+
+How: every peer runs in a process of its own (\`worker.ts\`; its commands are in \`peers/\`), has the same work and the same stdio, and is
+warmed up first. Rounds are in turn: each peer once, then each again, so that all meet the same weather on the machine; where that is not so,
+the table says it. A ratio is the median of the rounds' ratios, with the least and the greatest of them; a figure is worth something
+beside its peers of the same run only. Libraries are at their newest version; those that need Node.js 22 run on Node.js 24 from the npm
+package \`node\`, and \`node:child_process\` beside them; Bun comes from npm too, both fetched by npx when they are first needed; Go is
+measured where it is installed. A dash stands for what a peer cannot do, with the reason.
 `
+
+const replaced = (before: string, [open, close]: readonly [string, string], text: string): string | undefined => {
+  const [from, to] = [before.indexOf(open), before.indexOf(close)]
+  if (from < 0 || to < from) return undefined
+  return `${before.slice(0, from)}${open}\n${text.trim()}\n${before.slice(to)}`
+}
+
+const markersOf = (program: string) => [`<!-- ${program} -->`, `<!-- end of ${program} -->`] as const
+
+/** Begins the file anew, for a run of everything. */
+export const begin = (file: string): void => fs.writeFileSync(file, preamble)
 
 /** Puts a program's text between its markers, and leaves everything else in the file as it is. */
 export const save = (file: string, program: string, text: string): void => {
-  const [open, close] = [`<!-- ${program} -->`, `<!-- end of ${program} -->`]
+  const markers = markersOf(program)
   const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : preamble
-  const [from, to] = [before.indexOf(open), before.indexOf(close)]
-  const body = `${open}\n${text.trim()}\n${close}`
-  const after = from < 0 || to < from
-    ? `${before.trimEnd()}\n\n${body}\n`
-    : `${before.slice(0, from)}${body}${before.slice(to + close.length)}`
+  const after = replaced(before, markers, text) ??
+    [before.trimEnd(), "", markers[0], text.trim(), markers[1], ""].join("\n")
   fs.writeFileSync(file, after)
+}
+
+/** Puts the tables that are meant for it into README.md, each between its markers. */
+export const publish = (file: string, sections: ReadonlyArray<Section>): void => {
+  for (const section of sections) {
+    if (!("table" in section) || section.readme === undefined) continue
+    const after = replaced(fs.readFileSync(file, "utf8"), markersOf(section.readme), tableOf(section.table))
+    if (after === undefined) throw new Error(`${file} has no place for ${section.readme}`)
+    fs.writeFileSync(file, after)
+  }
 }

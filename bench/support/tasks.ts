@@ -1,3 +1,5 @@
+import type { Variant } from "../peers/Peer.ts"
+
 /** What a worker can be asked, and what it answers. Times are milliseconds. */
 
 export interface Delay {
@@ -5,6 +7,14 @@ export interface Delay {
   readonly p50: number
   readonly p99: number
   readonly maximum: number
+}
+
+export interface Outcome {
+  /** Whether the call returned, either way. */
+  readonly settled: boolean
+  readonly elapsed: number
+  /** Processes that are alive a moment after that. */
+  readonly left: number
 }
 
 export interface Tasks {
@@ -27,6 +37,28 @@ export interface Tasks {
   /** Zeros in pieces of 64 KiB through `cat`. */
   readonly through: { readonly input: { readonly bytes: number }; readonly output: { readonly elapsed: number } }
   /** From the interrupt of a tree of so many processes until it is gone. */
+  /** Zeros in pieces of 64 KiB into `wc -c`. */
+  readonly write: { readonly input: { readonly bytes: number }; readonly output: { readonly elapsed: number } }
+  /** Runs all of these scripts at once, each within a time limit, and tells what became of each within `patience`. */
+  readonly survive: {
+    readonly input: {
+      readonly variant: Variant
+      readonly cases: ReadonlyArray<{ readonly script: string; readonly mark: string }>
+      readonly timeout: number
+      readonly patience: number
+    }
+    readonly output: ReadonlyArray<Outcome>
+  }
+  /** Begins to run a script without end, and tells who owns it, once so many processes carry the mark. */
+  readonly begin: {
+    readonly input: {
+      readonly variant: Variant
+      readonly script: string
+      readonly mark: string
+      readonly processes: number
+    }
+    readonly output: { readonly owner: number }
+  }
   readonly interrupt: { readonly input: { readonly size: number }; readonly output: { readonly elapsed: number } }
   /** Starts processes that live until the end, up to so many of them. */
   readonly live: {

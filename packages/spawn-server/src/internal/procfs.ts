@@ -262,9 +262,26 @@ export const livingThread = (pid: number): ProcessStat | undefined => {
  * execve(2) takes environments of less than 6 MiB.
  */
 const mostArguments = 128 * 1024
+
+/**
+ * How many bytes of an environment are worth reading.
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const mostEnvironment = 8 * 1024 * 1024
 
-/** What `/proc/PID/cmdline` holds, a part of `bytes`, as the arguments joined by spaces, at most 128 KiB of them. */
+/**
+ * What `/proc/PID/cmdline` holds, a part of `bytes`, as the arguments joined by spaces, at most 128 KiB of them.
+ *
+ * @example
+ * import { procfs } from "@effect-process/spawn-server"
+ *
+ * procfs.parseCommandLine(Buffer.from("sleep\0" + "60\0")) // => "sleep 60"
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const parseCommandLine = (bytes: Buffer, from = 0, to = bytes.length): string => {
   let end = Math.min(to, from + mostArguments)
   while (end > from && bytes[end - 1] === 0) end--

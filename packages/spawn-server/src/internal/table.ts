@@ -1,14 +1,29 @@
 /** The process table as the server's program writes it, when it is started for that. `PROTOCOL.md` says how it is laid out. */
 import { parseCommandLine, parseStat, type ProcessStat } from "./procfs.ts"
 
-/** One process: whom it runs as (the effective user), and what two files of `/proc` said of it. */
+/**
+ * One process: whom it runs as (the effective user), and what two files of `/proc` said of it.
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export interface TableRow {
   readonly stat: ProcessStat
   readonly uid: number
   readonly commandLine: string
 }
 
-/** What the program is to be told so that it writes the rows of the pids that leave `part` when divided by `parts`. */
+/**
+ * What the program is to be told so that it writes the rows of the pids that leave `part` when divided by `parts`.
+ *
+ * @example
+ * import { tableArguments } from "@effect-process/spawn-server"
+ *
+ * tableArguments(1, 2) // => ["--processes", "1", "2"]
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export const tableArguments = (part: number, parts: number): ReadonlyArray<string> => [
   "--processes",
   String(part),
@@ -18,7 +33,22 @@ export const tableArguments = (part: number, parts: number): ReadonlyArray<strin
 /** The four numbers before the texts of a process. */
 const headSize = 16
 
-/** Takes the pieces in which the table arrives. */
+/**
+ * Takes the pieces in which the table arrives.
+ *
+ * @example
+ * import { defaultBinary, tableArguments, TableReader } from "@effect-process/spawn-server"
+ * import { execFileSync } from "node:child_process"
+ *
+ * const pids: Array<number> = []
+ * const reader = new TableReader(({ stat }) => pids.push(stat.pid))
+ * reader.push(execFileSync(defaultBinary(), [...tableArguments(0, 1)]))
+ * reader.isComplete // => true
+ * pids.includes(process.pid) // => true
+ *
+ * @since 0.1.0
+ * @category proc
+ */
 export class TableReader {
   /** The end has been seen: all rows are there. */
   isComplete = false
