@@ -23,16 +23,19 @@ const handle = Effect.scoped(Effect.gen(function*() {
   return time
 }))
 
-const count = (command: Command.Command) =>
+type Count = <E, R>(output: Stream.Stream<Uint8Array, E, R>) => Effect.Effect<number, E, R>
+
+const count: Count = (output) => Stream.runFold(output, 0, (length, chunk) => length + chunk.length)
+
+/** With an Effect for each piece. */
+export const countEach: Count = (output) =>
   Effect.suspend(() => {
     let length = 0
-    return Effect.as(
-      Stream.runForEach(Command.stream(command), (chunk) =>
-        Effect.sync(() => {
-          length += chunk.length
-        })),
-      undefined
-    ).pipe(Effect.map(() => length))
+    const add = (chunk: Uint8Array) =>
+      Effect.sync(() => {
+        length += chunk.length
+      })
+    return Effect.map(Stream.runForEach(output, add), () => length)
   })
 
 const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
@@ -54,14 +57,14 @@ const survive = (script: string, { env, timeout, variant }: Limits) => {
   return Command.string(variant === "best" ? Command.gracePeriod(job, grace) : job)
 }
 
-export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>): Promise<Session> => {
+export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>, counted = count): Promise<Session> => {
   const runtime = ManagedRuntime.make(layer)
   await runtime.runPromise(Effect.void)
   const lives = await Effect.runPromise(Scope.make(ExecutionStrategy.parallel))
   return {
     captures: (count, atOnce) => runtime.runPromise(times(count, atOnce, capture)),
     handles: (count) => runtime.runPromise(Effect.forEach(Array.from({ length: count }), () => handle)),
-    read: (file, args) => runtime.runPromise(count(Command.make(file, ...args))),
+    read: (file, args) => runtime.runPromise(counted(Command.stream(Command.make(file, ...args)))),
     pipeline: (stages) => {
       const [first, ...rest] = stages.map(([file, ...args]) => Command.make(file, ...args))
       return runtime.runPromise(

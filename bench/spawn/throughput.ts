@@ -15,18 +15,26 @@ export const throughput = ({ rounds, short }: Settings) =>
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
     const fallback = yield* Worker.start("childProcess")
-    const rate = yield* interleave(rounds, { server: rateOf(server), raw: rateOf(raw), fallback: rateOf(fallback) })
+    const each = yield* Worker.start("spawnServerEach")
+    const rate = yield* interleave(rounds, {
+      server: rateOf(server),
+      raw: rateOf(raw),
+      each: rateOf(each),
+      fallback: rateOf(fallback)
+    })
     return {
       title: "much output",
       notes: [
-        `\`head -c ${bytes} /dev/zero\` through \`Command.stream\`, the bytes counted, against the 'data' events of raw; ` +
-        `${rounds} rounds.`
+        `\`head -c ${bytes} /dev/zero\` through \`Command.stream\`, the bytes counted by \`Stream.runFold\`, against the 'data' events of raw; ` +
+        `${rounds} rounds. With an Effect for each piece, \`Stream.runForEach\`, V8 holds on to what was read until a full ` +
+        "collection, and collects often."
       ],
       rows: [
         ratioRow("throughput, spawn server / raw", compare(rate.server, rate.raw), rates, {
           bound: "at least",
           value: 1.5
         }),
+        ratioRow("throughput, spawn server, an Effect for each piece / raw", compare(rate.each, rate.raw), rates),
         ratioRow("throughput, fallback engine / raw", compare(rate.fallback, rate.raw), rates)
       ]
     }
