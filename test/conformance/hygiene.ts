@@ -6,14 +6,7 @@ import * as Stream from "effect/Stream"
 import { Command, ProcessSpawner, Stdio } from "effect-process"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { type Suite, until, within } from "../support/scenario.ts"
-
-const afterSettling = (what: string, expected: ReadonlyArray<string>) =>
-  // Node closes handles in a later turn of the event loop.
-  until(what, () => JSON.stringify(observer.descriptors()) === JSON.stringify(expected) || undefined).pipe(
-    Effect.timeout("5 seconds"),
-    Effect.catchAll(() => Effect.sync(() => assert.deepStrictEqual(observer.descriptors(), expected)))
-  )
+import { noDescriptorBut, type Suite, until, within } from "../support/scenario.ts"
 
 export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
   scenario("37: a child has the descriptors 0 to 2, whatever its owner had inherited", (t) =>
@@ -49,7 +42,7 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
         yield* times(32, Effect.flip(Command.run(three(cat.pipe(Command.stderr(Stdio.file("/no/such/file")))))))
         const waiting = Command.run(three(cat, t.sh("exec sleep 100")))
         yield* times(40, Effect.flatMap(Effect.fork(waiting), (fiber) => Fiber.interrupt(fiber)))
-        yield* afterSettling("descriptors as before", before)
+        yield* noDescriptorBut(before)
       })
   )
 
@@ -78,7 +71,7 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
           () => Effect.flatMap(Effect.fork(Command.run(t.sh("exec sleep 100"))), (fiber) => Fiber.interrupt(fiber)),
           { concurrency: 8 }
         )
-        yield* afterSettling("descriptors as before", before)
+        yield* noDescriptorBut(before)
       })
   )
 
@@ -90,7 +83,7 @@ export const hygiene = ({ bounds: { e }, scenario, subject }: Suite): void => {
         const before = observer.descriptors()
         yield* Effect.replicateEffect(Command.start(t.sh("echo unread; echo unread >&2")), 100)
         yield* until("all gone", () => observer.alive(t.token).length + observer.zombies().length === 0 || undefined)
-        yield* afterSettling("descriptors as before, with the scope still open", before)
+        yield* noDescriptorBut(before)
       })
   )
 

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Command, type CommandError, type CommandResult, type NonZeroExit, type ProcessSpawner } from "effect-process"
 import * as observer from "../support/observer.ts"
-import { type Suite, timed, until, within } from "../support/scenario.ts"
+import { noDescriptorBut, type Suite, timed, until, within } from "../support/scenario.ts"
 
 const codes = ({ stages }: Pick<CommandResult, "stages">) => stages.map(({ exit }) => String(exit))
 
@@ -161,7 +161,7 @@ export const pipelines = ({ bounds: { e, g }, scenario, subject: { guarantees } 
       `a stage that cannot be spawned fails the whole and ends the others: stage ${at}`,
       (t) =>
         Effect.gen(function*() {
-          const before = observer.descriptors().length
+          const before = observer.descriptors()
           const stages = [0, 1, 2].map((i) => i === at ? t.mark(Command.make("no-such-program")) : t.sh("sleep 100; :"))
           const [first, second, third] = stages
           if (first === undefined || second === undefined || third === undefined) return
@@ -176,7 +176,7 @@ export const pipelines = ({ bounds: { e, g }, scenario, subject: { guarantees } 
           })
           within(elapsed, 2 * e)
           yield* t.isEmpty
-          yield* until("descriptors as before", () => observer.descriptors().length <= before || undefined)
+          yield* noDescriptorBut(before)
         })
     )
   }

@@ -143,3 +143,12 @@ export const suite = (subject: Subject, limits: Bounds = bounds): Suite => ({
     }, { timeout: 120_000, repeats })
   }
 })
+
+/** No descriptor that was not there before. What closed meanwhile was closing then: Node does that in a later turn of its loop. */
+export const noDescriptorBut = (before: ReadonlyArray<string>): Effect.Effect<void> => {
+  const more = () => observer.descriptors().filter((descriptor) => !before.includes(descriptor))
+  return until("descriptors as before", () => more().length === 0 || undefined).pipe(
+    Effect.timeout("5 seconds"),
+    Effect.catchAll(() => Effect.sync(() => assert.deepStrictEqual(more(), [])))
+  )
+}

@@ -8,6 +8,7 @@ import {
   childrenOf,
   exited,
   exitOf,
+  faults,
   fixture,
   grace,
   having,
@@ -69,7 +70,7 @@ describe("a hostile child", () => {
   it("cannot disturb its supervisor by any signal but SIGKILL and SIGSTOP, nor keep it from the deadline", async () => {
     const t = tag()
     const other = await sh(get(), `exec sleep ${t}`)
-    const r = await sh(get(), `"$HOSTILE" signals $PPID; exec sleep ${t}`, {
+    const r = await sh(get(), `"$HOSTILE" signals $PPID ${faults.join(" ")}; exec sleep ${t}`, {
       env: { ...process.env, HOSTILE: fixture("hostile") },
       deadlineMs: 500
     })
@@ -86,7 +87,10 @@ describe("a hostile child", () => {
   })
 
   it("cannot disturb the server by any signal but those that end it", async () => {
-    const ends = new Set(["SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "SIGHUP"].map((name) => signal(name as "SIGHUP")))
+    const ends = new Set([
+      ...faults,
+      ...["SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "SIGHUP"].map((name) => signal(name as "SIGHUP"))
+    ])
     for (let signo = 1; signo <= 64; signo++) {
       // Those that libc keeps for itself can be sent all the same.
       if (!ends.has(signo)) process.kill(get().pid, signo)

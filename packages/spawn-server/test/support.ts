@@ -179,6 +179,13 @@ export const run = async (
 export const sh = (server: SpawnServer, script: string, options?: CommandOptions): Promise<Running> =>
   run(server, "sh", ["-c", script], options)
 
+export const signal = (name: NodeJS.Signals): number => os.constants.signals[name]
+
+/** What a sanitizer reports by, and its build therefore neither blocks nor ignores. */
+export const faults: ReadonlyArray<number> = isSanitized
+  ? (["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE"] as const).map(signal)
+  : []
+
 /** Ends the job and says how long that took. */
 export const release = async (running: Running, graceMs = grace): Promise<number> => {
   const began = performance.now()
@@ -191,7 +198,6 @@ export const release = async (running: Running, graceMs = grace): Promise<number
 }
 
 export const exitOf = async (running: Running): Promise<unknown> => (await running.job.exited())[0]!.exit
-export const signal = (name: NodeJS.Signals): number => os.constants.signals[name]
 export const killed = (name: NodeJS.Signals): unknown => ({ kind: "killed", signal: signal(name), coreDumped: false })
 export const exited = (code: number): unknown => ({ kind: "exited", code })
 
