@@ -11,9 +11,16 @@ const perSpawn = quantity("ms")
 export const costOf = (worker: Worker.Worker, count: number, atOnce = 1) =>
   Effect.map(worker.ask("captures", { count, atOnce }), ({ elapsed }) => elapsed / count)
 
-/** Until the compiler has done with what runs: the time of a spawn, ours above all, falls for some two thousand of them. */
+/** Runs after which V8 has compiled what runs: until then its compiler's threads take the processor from all of it. */
+export const warmUp = 8000
+
+/** With several at once, so that both processors do it; what is compiled then is the same code. */
 export const warm = (workers: ReadonlyArray<Worker.Worker>, { short }: Settings) =>
-  Effect.forEach(workers, (worker) => worker.ask("captures", { count: short ? 5 : 2000, atOnce: 1 }), { discard: true })
+  Effect.forEach(
+    workers,
+    (worker) => worker.ask("captures", { count: short ? 5 : warmUp, atOnce: short ? 1 : 16 }),
+    { discard: true }
+  )
 
 const rateOf = (worker: Worker.Worker, count: number, atOnce: number) =>
   Effect.map(costOf(worker, count, atOnce), (millis) => 1000 / millis)
@@ -27,6 +34,7 @@ export const oneAtATime = (settings: Settings) =>
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
     const fallback = yield* Worker.start("childProcess")
+    const cold = yield* interleave(1, { server: costOf(server, one), raw: costOf(raw, one) })
     yield* warm([raw, server, fallback], settings)
     const cost = yield* interleave(rounds, {
       server: costOf(server, one),
@@ -42,14 +50,16 @@ export const oneAtATime = (settings: Settings) =>
       title: "echo hi, captured, against node:child_process",
       notes: [
         `\`Command.string\` against \`child_process.spawn\` with the same stdio (stdin empty, both outputs piped and read to ` +
-        `their end), small heaps, each peer in a Node.js of its own (raw's has not even loaded Effect); ${rounds} rounds of ${one} one after another, then of ` +
-        `${many} with 16 at once.`
+        `their end), small heaps, each peer in a Node.js of its own (raw's has not even loaded Effect); after ${warmUp} for warming up ${rounds} rounds of ${one} ` +
+        `one after another, then of ${many} with 16 at once. What is slower at first is V8's compiler, which has more to do here: the ` +
+        `first ${one} of a new program have a row.`
       ],
       rows: [
         ratioRow("one at a time, spawn server / raw", compare(cost.server, cost.raw), perSpawn, {
           bound: "at most",
           value: 0.65
         }),
+        ratioRow(`one at a time, the first ${one}, spawn server / raw`, compare(cold.server, cold.raw), perSpawn),
         ratioRow("one at a time, fallback engine / raw", compare(cost.fallback, cost.raw), perSpawn),
         ratioRow("16 at once, rate of the spawn server / raw", compare(rate.server, rate.raw), rates, {
           bound: "at least",

@@ -43,7 +43,7 @@ const warmed = (worker: Worker.Worker, count: number, patience: number) =>
 const echoes = (settings: Settings) =>
   Effect.gen(function*() {
     const { rounds, short } = settings
-    const [one, many, warm] = short ? [3, 16, 3] : [50, 160, 1000]
+    const [one, many, warm] = short ? [3, 16, 3] : [50, 160, 3000]
     const sides = yield* openAll([...libraries.slice(0, 2), client, ...libraries.slice(2), posixSpawn])
     for (const side of sides) {
       // With several at once, so that both cores do it; what is warm then is the same code.

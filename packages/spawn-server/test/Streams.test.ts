@@ -193,6 +193,17 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     await job.empty()
   })
 
+  it("only the owner reads an output, soon after the start, although nobody asks for anything more", async () => {
+    const job = await get().spawn(command("sleep", ["100"], { stdin: "ignore", graceMs: grace }))
+    const outputs = [1, 2].map((fd) => fs.readlinkSync(`/proc/${job.pid}/fd/${fd}`))
+    const held = () =>
+      fs.readdirSync(`/proc/${get().pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${get().pid}/fd/${fd}`))
+    await until("closed", () => !held().some((link) => outputs.includes(link)))
+    job.terminate()
+    await job.empty()
+    job.close()
+  })
+
   it("26: /dev/stdin and its like are real pipes", async () => {
     const r = await sh(get(), "cat /dev/stdin; echo x >/dev/stdout; echo y | tee /dev/stderr", { stdin: "pipe" })
     const input = r.job.writable(0)
