@@ -34,7 +34,7 @@ export const oneAtATime = (settings: Settings) =>
     const raw = yield* Worker.start("raw")
     const server = yield* Worker.start("spawnServer")
     const fallback = yield* Worker.start("childProcess")
-    const cold = yield* interleave(1, { server: costOf(server, one), raw: costOf(raw, one) })
+    const cold = { server: [yield* costOf(server, one)], raw: [yield* costOf(raw, one)] }
     yield* warm([raw, server, fallback], settings)
     const cost = yield* interleave(rounds, {
       server: costOf(server, one),

@@ -1,0 +1,25 @@
+// Runs every test, or with arguments what vitest makes of them. What looks at the whole machine's processes, or bounds times of
+// real ones, has the machine for itself, a file at a time; before it the rest, two files at once.
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { createVitest } from "vitest/node"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+const runs = async (args) => {
+  if (args.length > 0) return [args]
+  const vitest = await createVitest("test", { root, watch: false })
+  const names = vitest.projects.map(({ name }) => name)
+  await vitest.close()
+  const beside = ["process", "vitest"]
+  const of = (some) => some.flatMap((name) => ["--project", name])
+  return [
+    [...of(beside), "--fileParallelism", "--maxWorkers", "2"],
+    of(names.filter((name) => !beside.includes(name)))
+  ]
+}
+
+for (const run of await runs(process.argv.slice(2))) {
+  const { status } = spawnSync(`${root}/node_modules/.bin/vitest`, ["run", ...run], { cwd: root, stdio: "inherit" })
+  if (status !== 0) process.exitCode = 1
+}
