@@ -96,8 +96,8 @@ const heap = (mebibytes: number) => (settings: Settings) =>
         return [echo, peer === "go" ? "no thread of its own is waited on" : blocked]
       }))
     return listing(`a heap of ${where}`, [
-      `The owner holds ${where} beyond its own, in arrays that were written to. One peer after another, for so much does not fit for all at ` +
-      `once; ${rounds} rounds of as many as take 0.2 s, 50 at most, after up to 1 s for warming up. *Blocked* is the time within the calls that ` +
+      `The owner holds ${where} beyond its own, in arrays that were written to. One peer after another, as the largest heap does not fit for all ` +
+      `at once; ${rounds} rounds of as many as take 0.2 s, 50 at most, after up to 1 s for warming up. *Blocked* is the time within the calls that ` +
       "do not return before they are done: `spawn`, for ours the request, the opening of pipes and the making of sockets; wrapped from " +
       "outside, the median of a round's spawns."
     ], figures)
