@@ -359,6 +359,6 @@ export interface Engine {
   readonly environment: Effect.Effect<Readonly<Record<string, string>>>
   /** Uninterruptible, and bounded by the kill bound. */
   readonly spawn: (request: SpawnRequest) => Effect.Effect<EngineJob, SpawnFailure | SpawnServerLost>
-  /** Whether a TCP connection to the port succeeds. */
+  /** Whether a TCP connection to the port succeeds; not where there can be none, as to port 0. */
   readonly connect: (port: number, host: string) => Effect.Effect<boolean>
 }

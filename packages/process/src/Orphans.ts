@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Unkillable } from "./CommandError.ts"
 import { find, reap } from "./internal/orphans.ts"
+import { durationOf } from "./internal/spec.ts"
 import { printable } from "./internal/text.ts"
 import type { ProcessInfo } from "./ProcessInfo.ts"
 import { isSignal, type Signal } from "./Signal.ts"
@@ -34,7 +35,8 @@ export interface Orphan extends ProcessInfo {
  * How orphans are ended, and which.
  *
  * - `signal`, `gracePeriod`: as `Command.killSignal` and `Command.gracePeriod` say it for a job. `SIGTERM` and 5 seconds when
- *   nothing is said; the settings that the jobs had are not known any more
+ *   nothing is said, or nothing that can be meant (no signal, no finite duration); the settings that the jobs had are not known any
+ *   more
  * - `only`: those for which this holds; all when nothing is said
  *
  * @since 0.1.0
@@ -194,7 +196,7 @@ export const fromSource = (given: OrphanSource): Context.Tag.Service<Orphans> =>
     find: find(source),
     reap: (options) => {
       const signal = isSignal(options?.signal) ? options.signal : "SIGTERM"
-      const grace = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
+      const grace = Option.filter(durationOf(options?.gracePeriod), Duration.isFinite)
       return reap(source, {
         signal,
         grace: Option.getOrElse(grace, () => Duration.seconds(5)),
