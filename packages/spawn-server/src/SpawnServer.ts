@@ -3,6 +3,7 @@ import { RequestFailure, ServerLost, SpawnFailure } from "./Failure.ts"
 import { aftermath } from "./internal/aftermath.ts"
 import { Connection } from "./internal/connection.ts"
 import { readExit, readFailure, readLost, readRows, readStarted } from "./internal/decode.ts"
+import { type Context, currentDirectory, encode, encodeEnvironment } from "./internal/encode.ts"
 import { closeQuietly } from "./internal/ends.ts"
 import { makeMark } from "./internal/mark.ts"
 import { errnoName } from "./internal/system.ts"
@@ -11,8 +12,7 @@ import type { Reader, Writer } from "./internal/wire.ts"
 import { Job } from "./Job.ts"
 import type { ProcessRow } from "./Job.ts"
 import type { Features, StartOptions } from "./Options.ts"
-import { currentDirectory, encode, encodeEnvironment } from "./Request.ts"
-import type { Context, EncodedEnvironment, SpawnRequest } from "./Request.ts"
+import { type EncodedEnvironment, type SpawnRequest, whole } from "./Request.ts"
 
 /** A spawn that is not answered yet. */
 interface Pending {
@@ -154,7 +154,9 @@ export class SpawnServer {
 
   /** As `Job.terminate`, for a job whose `spawn` has not answered yet. */
   terminateId(id: number, signal = 0, graceMs = 0): void {
-    if (this.lost === undefined) this.#send(this.#begin(Kind.Terminate).u32(id).u8(signal).u32(Math.ceil(graceMs)))
+    const number = whole("signal", signal, 0, 64)
+    const grace = whole("grace period", Math.ceil(graceMs), 0, 0xffff_ffff)
+    if (this.lost === undefined) this.#send(this.#begin(Kind.Terminate).u32(id).u8(number).u32(grace))
   }
 
   /** Ends every job with its own signal and grace period, then the server. Resolves when it is gone. */
