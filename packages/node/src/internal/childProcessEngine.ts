@@ -45,14 +45,18 @@ const statusOf = (stream: Stream): Effect.Effect<string> => {
   return Deferred.await(status)
 }
 
-/** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
-const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
-  Effect.async((resume) => {
-    child.once("error", (error) => {
-      for (const stream of child.stdio ?? []) stream?.destroy()
-      resume(Effect.fail(failed(error, file, stage)))
-    })
+/**
+ * A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. Listens from now on: an
+ * error that nobody listens to ends the program, and when a fiber gets there is its scheduler's to say.
+ */
+const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> => {
+  const failure = Deferred.unsafeMake<never, SpawnFailure>(FiberId.none)
+  child.once("error", (error) => {
+    for (const stream of child.stdio ?? []) stream?.destroy()
+    Deferred.unsafeDone(failure, Effect.fail(failed(error, file, stage)))
   })
+  return Deferred.await(failure)
+}
 
 const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure => {
   if (error instanceof SpawnFailure) return error
@@ -195,7 +199,15 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       Effect.sync(() => new Watchdog(mark)),
       (self) => Effect.promise(() => self.close())
     )
-    const inherited = inheritable()
+    const inherited = yield* Effect.try({
+      try: inheritable,
+      catch: (cause) =>
+        new EngineUnavailable({
+          engine: "child-process",
+          reason: `the descriptors of this program cannot be listed (${errnoOf(cause)})`,
+          cause
+        })
+    })
     const shield = findShield(inherited)
     if (inherited.length > 0 && shield === undefined) {
       yield* Effect.logWarning(
