@@ -104,8 +104,10 @@ describe("a hostile child", () => {
       const t = tag()
       const sibling = await sh(server, `trap "" TERM; while :; do sleep ${t}; done`)
       await alive(`sleep\0${t}`)
-      // The supervisor's parent.
-      const r = await sh(server, `read -r _ _ _ up _ </proc/$PPID/stat; kill -${name.slice(3)} $up; exec sleep ${t}`)
+      // The supervisor's parent; not before the spawn is answered.
+      const script = `read -r _; read -r _ _ _ up _ </proc/$PPID/stat; kill -${name.slice(3)} $up; exec sleep ${t}`
+      const r = await sh(server, script, { stdin: "pipe" })
+      r.job.writable(0).on("error", () => undefined).end("go\n")
       const began = performance.now()
       await Promise.all([sibling.job.empty(), r.job.empty()])
       expect(performance.now() - began).toBeLessThan(grace + slack)
