@@ -1,14 +1,12 @@
 /** What fails of a running process: its pipes, its terminal, signals to it. Programs import them from `CommandError`. */
 import * as Data from "effect/Data"
 
-type PipeReason = "Io" | "AlreadyUsed" | "NotPiped"
-
 const pipeProblem = (
   name: string,
   { command, errno, reason }: {
     readonly command: string
     readonly errno: string | undefined
-    readonly reason: PipeReason
+    readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
   }
 ): string => {
   switch (reason) {
@@ -46,7 +44,7 @@ const pipeProblem = (
  */
 export class StdinError extends Data.TaggedError("StdinError")<{
   readonly command: string
-  readonly reason: PipeReason
+  readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
   readonly errno: string | undefined
 }> {
   override get message(): string {
@@ -104,7 +102,7 @@ export class TerminalError extends Data.TaggedError("TerminalError")<{
 export class OutputError extends Data.TaggedError("OutputError")<{
   readonly command: string
   readonly stream: "stdout" | "stderr" | `descriptor ${number}`
-  readonly reason: PipeReason
+  readonly reason: "Io" | "AlreadyUsed" | "NotPiped"
   readonly errno: string | undefined
 }> {
   override get message(): string {
