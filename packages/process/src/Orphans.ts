@@ -12,8 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Unkillable } from "./CommandError.ts"
 import { find, reap } from "./internal/orphans.ts"
+import { printableRow } from "./internal/processTree.ts"
 import { durationOf } from "./internal/spec.ts"
-import { printable } from "./internal/text.ts"
 import type { ProcessInfo } from "./ProcessInfo.ts"
 import { isSignal, type Signal } from "./Signal.ts"
 
@@ -186,11 +186,7 @@ export interface OrphanSource {
 export const fromSource = (given: OrphanSource): Context.Tag.Service<Orphans> => {
   const source: OrphanSource = {
     ...given,
-    describe: (pids) =>
-      Effect.map(
-        given.describe(pids),
-        (rows) => rows.map((row) => ({ ...row, name: printable(row.name), commandLine: printable(row.commandLine) }))
-      )
+    describe: (pids) => Effect.map(given.describe(pids), (rows) => rows.map(printableRow))
   }
   return {
     find: find(source),

@@ -1,5 +1,5 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
-import { markName } from "@effect-process/spawn-server"
+import { errnoName, markName } from "@effect-process/spawn-server"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -14,7 +14,7 @@ import type { Stream } from "node:stream"
 import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
 import { noTerminal, start as startStage, unsupported } from "./childProcessStage.ts"
-import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
+import { find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
 import { atStage, errnoOf, failure, isExhaustion } from "./errno.ts"
 import * as kernelPipes from "./kernelPipes.ts"
 import type { KernelPipe } from "./kernelPipes.ts"
@@ -121,7 +121,8 @@ class Launch {
       if (status !== undefined) {
         const exec = Effect.flatMap(
           statusOf(status),
-          (errno) => errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(errno), "exec", file), index))
+          (errno) =>
+            errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(Number(errno)), "exec", file), index))
         )
         this.statuses.push(exec)
       }

@@ -2,6 +2,7 @@
  * Tells when a process group is empty. Node waits for the leader; the other members are not its children, so they can only be
  * looked at again and again: closely while somebody waits for the end, now and then otherwise.
  */
+import type { Signal } from "effect-process/Signal"
 import { errnoOf } from "./errno.ts"
 import * as processTable from "./processTable.ts"
 
@@ -49,7 +50,7 @@ export class GroupWatch {
   }
 
   /** The errno when nobody got the signal. */
-  send(signal: NodeJS.Signals): string | undefined {
+  send(signal: Signal): string | undefined {
     // Without the leader, a group that has just become empty could be another's by now: a living member proves it is ours.
     if (this.leaderExited && !this.hasMembers()) return "ESRCH"
     return sendTo(-this.pgid, signal)
@@ -91,9 +92,10 @@ export class GroupWatch {
  * kill(2), with the errno as an answer. A pid of 0 or -1 would be the owner's own group, or everything: Node's own `kill` of a
  * child that was never spawned does that.
  */
-export const sendTo = (pid: number, signal: NodeJS.Signals | 0): string | undefined => {
+export const sendTo = (pid: number, signal: Signal | 0): string | undefined => {
   if (!Number.isInteger(pid) || Math.abs(pid) < 2) return "ESRCH"
   try {
+    // A signal that Node does not know it refuses, and that is answered.
     process.kill(pid, signal)
     return undefined
   } catch (error) {

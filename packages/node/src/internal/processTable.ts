@@ -80,7 +80,7 @@ export const usageOf = (pid: number): ResourceUsage | undefined => {
   const stat = hasProc ? procfs.readStat(pid) : undefined
   if (stat === undefined) return undefined
   const status = procfs.readProc(`/proc/${pid}/status`) ?? ""
-  const duration = (ticks: number) => Duration.millis(ticks * 1000 / procfs.ticksPerSecond())
+  const duration = (ticks: number) => Duration.millis(procTable.millisOf(ticks))
   return {
     userTime: duration(stat.userTicks + stat.childrenUserTicks),
     systemTime: duration(stat.systemTicks + stat.childrenSystemTicks),
