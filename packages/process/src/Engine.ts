@@ -191,8 +191,8 @@ export interface TerminalRequest {
 }
 
 /**
- * Resource limits, each the soft and the hard one. `cpu` in seconds; `addressSpace`, `fileSize` and `core` in bytes.
- * Source: setrlimit(2).
+ * Resource limits, each the soft and the hard one. `cpu` in seconds; `addressSpace`, `fileSize` and `core` in bytes; `openFiles` and
+ * `processes` (of the user) are numbers. `Infinity` is no limit, which takes privileges where there is one. Source: setrlimit(2).
  *
  * @since 0.1.0
  * @category models

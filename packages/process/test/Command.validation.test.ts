@@ -55,7 +55,12 @@ const cases: ReadonlyArray<readonly [what: string, build: () => Command.Command,
   [
     "an unknown limit",
     () => Command.limits(a, any({ files: 1 })),
-    /limits: files = 1; write a whole number for one of/
+    /limits: files = 1; write a whole number or Infinity for one of/
+  ],
+  [
+    "a limit beyond what a number can tell",
+    () => Command.limits(a, { core: 2 ** 53 }),
+    /limits: core = 9007199254740992/
   ],
   ["a broken limit", () => Command.limits(a, { cpu: 1.5 }), /limits: cpu = 1.5/],
   ["limits that are nothing", () => Command.limits(a, any(undefined)), /limits: undefined/],

@@ -36,8 +36,8 @@ export interface PipeRequest {
 }
 
 /**
- * A resource limit of a stage, soft and hard: seconds for `cpu`, counts for `processes` and `openFiles`, bytes for the others; `undefined` is
- * none. Source: setrlimit(2).
+ * A resource limit of a stage, soft and hard: seconds for `cpu`, counts for `processes` and `openFiles`, bytes for the others; `undefined` or
+ * `Infinity` is none. Source: setrlimit(2).
  *
  * @since 0.1.0
  * @category models

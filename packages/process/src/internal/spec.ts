@@ -179,7 +179,8 @@ export const pipe = (self: Spec, next: Spec, from: From): Spec => {
 
 const limitNames: ReadonlyArray<string> = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"]
 
-const isCount = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 0
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
 
 /** @internal */
 export const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
@@ -261,7 +262,10 @@ export const setLimits = (self: Spec, limits: Limits): Spec => {
   )
   return bad === undefined
     ? each(self, (stage) => ({ ...stage, limits: { ...stage.limits, ...limits } }))
-    : withProblem(self, `limits: ${bad[0]} = ${show(bad[1])}; write a whole number for one of ${limitNames.join(", ")}`)
+    : withProblem(
+      self,
+      `limits: ${bad[0]} = ${show(bad[1])}; write a whole number or Infinity for one of ${limitNames.join(", ")}`
+    )
 }
 
 /** @internal */

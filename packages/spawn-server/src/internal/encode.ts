@@ -141,6 +141,9 @@ const writeStageEnvironment = (w: Writer, env: NonNullable<StageRequest["env"]>,
   if (isOwnEnvironment(env)) context.encoded.set(env, w.slice(from))
 }
 
+const limitOf = (value: number | undefined): number | bigint =>
+  value === undefined || value === Infinity ? unlimited : whole("limit", value, 0, Number.MAX_SAFE_INTEGER)
+
 const writeStage = (
   w: Writer,
   stage: StageRequest,
@@ -165,8 +168,7 @@ const writeStage = (
   w.u8(whole("number of limits", limits.length, 0, 64))
   for (const limit of limits) {
     w.u8(resources[limit.resource])
-    w.u64(limit.soft === undefined ? unlimited : whole("limit", limit.soft, 0, Number.MAX_SAFE_INTEGER))
-    w.u64(limit.hard === undefined ? unlimited : whole("limit", limit.hard, 0, Number.MAX_SAFE_INTEGER))
+    w.u64(limitOf(limit.soft)).u64(limitOf(limit.hard))
   }
   w.u16(whole("number of redirections", stage.redirects.length, 0, 65535))
   for (let i = 0; i < stage.redirects.length; i++) writeRedirect(w, stage.redirects[i]!, pipes)
