@@ -6,8 +6,9 @@
  * before each spawn, and every child carries a mark in its environment: the watchdog also ends what bears the mark, and
  * with an intent open it keeps looking until the child must have come to its exec.
  */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Socket } from "node:net"
+import type { Writable } from "node:stream"
 
 /** The watchdog is idle when its layer closes, so it goes at once; this bounds the wait when the machine is overloaded. */
 const closeBound = 2_000
@@ -136,19 +137,28 @@ export class Watchdog {
     this.start()
   }
 
+  private spawn(): ChildProcessByStdio<Writable, null, null> | undefined {
+    try {
+      return spawn("/bin/sh", ["-c", script(process.pid), name, this.mark], {
+        detached: true,
+        cwd: "/",
+        env: environment,
+        stdio: ["pipe", "ignore", "ignore"]
+      })
+    } catch {
+      // Out of memory; other wants are told by an event.
+      return undefined
+    }
+  }
+
   private start(): void {
-    const child = spawn("/bin/sh", ["-c", script(process.pid), name, this.mark], {
-      detached: true,
-      cwd: "/",
-      env: environment,
-      stdio: ["pipe", "ignore", "ignore"]
-    })
+    const child = this.spawn()
     this.child = undefined
-    child.on("error", () => {
+    child?.on("error", () => {
       // Without resources for it there are none for the owner's spawns either, before each of which it is tried again.
     })
     // Out of descriptors, Node makes no pipe.
-    if (child.pid === undefined) return
+    if (child?.pid === undefined) return
     this.child = child
     child.stdin.on("error", () => {
       // The exit of the watchdog is what is acted on.
