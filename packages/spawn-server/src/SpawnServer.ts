@@ -159,13 +159,28 @@ export class SpawnServer {
     if (this.lost === undefined) this.#send(this.#begin(Kind.Terminate).u32(id).u8(number).u32(grace))
   }
 
-  /** Ends every job with its own signal and grace period, then the server. Resolves when it is gone. */
+  /**
+   * Ends every job with its own signal and grace period, then the server. Resolves when it is gone: one that does not go in time,
+   * because it was stopped or hangs, is killed, and its supervisors end their jobs.
+   */
   close(): Promise<void> {
     return new Promise((resolve) => {
       if (this.lost !== undefined) return resolve()
       this.#onClosed.push(resolve)
-      if (!this.#connection.isClosing) this.#connection.shutDown()
+      if (this.#connection.isClosing) return
+      this.#connection.shutDown()
+      const timer = setTimeout(() => {
+        if (this.lost === undefined) process.kill(this.pid, "SIGKILL")
+      }, this.#closeBound)
+      this.#onClosed.push(() => clearTimeout(timer))
     })
+  }
+
+  /** Milliseconds: the longest grace, then what supervisors and server may take, as PROTOCOL.md bounds it, and to be taken for hung. */
+  get #closeBound(): number {
+    const { hangMs = 2000, killBoundMs = 1000, slackMs = 250 } = this.#options
+    const graces = [...this.#jobs.values(), ...this.#pending.values()].map(({ graceMs }) => graceMs)
+    return Math.max(0, ...graces) + killBoundMs + 2 * slackMs + hangMs
   }
 
   /** @internal */
