@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { layerChildProcess } from "@effect-process/node/NodeProcess"
 import { Command, ProcessSpawner } from "effect-process"
 import * as fs from "node:fs"
@@ -66,6 +67,28 @@ it.scopedLive("a watchdog that cannot be started again is started with the next 
     )
     assert.deepStrictEqual(watchdogs(), before)
   }))
+
+it.scopedLive("what a leader leaves behind is looked after while nothing can be looked at, and ended afterwards", () =>
+  Effect.gen(function*() {
+    const left = Command.shell("sleep 100 & echo $!; exec sleep 100").pipe(
+      Command.stdin("ignore"),
+      Command.stderr("ignore"),
+      Command.killSignal("SIGKILL")
+    )
+    const pid = yield* Effect.scoped(Effect.gen(function*() {
+      const job = yield* Command.start(left)
+      const line = yield* job.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.take(1), Stream.runCollect)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* exhausted
+        yield* job.signal("SIGKILL", { to: "leader" })
+        yield* job.exit
+        assert.deepStrictEqual(yield* job.descendants, [])
+      }))
+      assert.lengthOf(yield* job.descendants, 1)
+      return Number([...line][0])
+    }))
+    assert.isFalse(fs.existsSync(`/proc/${pid}`) && !/\) Z/.test(fs.readFileSync(`/proc/${pid}/stat`, "latin1")))
+  }).pipe(Effect.provide(layerChildProcess)))
 
 it.scopedLive("without descriptors the layer fails as a layer does", () =>
   Effect.gen(function*() {

@@ -155,7 +155,7 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
         .map(processTable.describe).filter((info): info is ProcessInfo => info !== undefined)
     ),
     survivors: Effect.sync(() =>
-      members.flatMap((member) => processTable.membersOf(member.pid)).map(({ pid, state }) => ({ pid, state }))
+      members.flatMap((member) => processTable.membersOf(member.pid) ?? []).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(sample),
     extendDeadline: () => Effect.void

@@ -52,15 +52,18 @@ export class GroupWatch {
   /** The errno when nobody got the signal. */
   send(signal: Signal): string | undefined {
     // Without the leader, a group that has just become empty could be another's by now: a living member proves it is ours.
-    if (this.leaderExited && !this.hasMembers()) return "ESRCH"
+    if (this.leaderExited && this.hasMembers() !== true) return "ESRCH"
     return sendTo(-this.pgid, signal)
   }
 
-  private hasMembers(): boolean {
+  /** Undefined when it cannot be told now: then it is not empty, and not provably ours. */
+  private hasMembers(): boolean | undefined {
     if (this.empty || sendTo(-this.pgid, 0) === "ESRCH") return false
     if (this.members.some((pid) => processTable.isStillMember(pid, this.pgid))) return true
     // Zombies are members for kill(2). Those that are not ours to wait for count as gone.
-    this.members = processTable.membersOf(this.pgid).map(({ pid }) => pid)
+    const members = processTable.membersOf(this.pgid)
+    if (members === undefined) return undefined
+    this.members = members.map(({ pid }) => pid)
     return this.members.length > 0
   }
 
@@ -77,13 +80,14 @@ export class GroupWatch {
 
   private look(): void {
     if (this.empty) return
-    if (!this.hasMembers()) {
+    const has = this.hasMembers()
+    if (has === false) {
       this.empty = true
       clearTimeout(this.timer)
       this.onEmpty()
       return
     }
-    if (this.killing) sendTo(-this.pgid, "SIGKILL")
+    if (this.killing && has === true) sendTo(-this.pgid, "SIGKILL")
     this.schedule()
   }
 }
