@@ -119,6 +119,14 @@ export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void =
       yield* t.isEmpty
     }))
 
+  scenario("20: a deadline can be taken away", (t) =>
+    Effect.gen(function*() {
+      const job = yield* Command.start(t.sh("exec sleep 100").pipe(Command.timeout(300)))
+      yield* job.extendDeadline(Infinity)
+      yield* Effect.sleep(600)
+      assert.isTrue(yield* job.isRunning)
+    }))
+
   scenario("a deadline that is never moved holds also for what a leader left behind", (t) =>
     Effect.gen(function*() {
       const job = yield* Command.start(t.sh("sleep 100 & exit 0").pipe(Command.timeout(300)))

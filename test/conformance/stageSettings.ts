@@ -22,6 +22,12 @@ export const stageSettings = ({ scenario }: Suite): void => {
       })
   )
 
+  scenario("a limit may be none at all", (t) =>
+    Effect.gen(function*() {
+      const command = t.sh("ulimit -t; ulimit -n").pipe(Command.limits({ cpu: Infinity, openFiles: 40 }))
+      assert.deepStrictEqual(yield* Command.lines(command), ["unlimited", "40"])
+    }))
+
   scenario("each stage has its own umask, limits, niceness and name", (t) =>
     Effect.gen(function*() {
       const tell = t.sh("cat; echo $(umask) $(ulimit -n) $(nice)")

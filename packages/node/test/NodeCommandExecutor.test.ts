@@ -108,6 +108,25 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
   )
 
   test(
+    "the first command may be interrupted at any moment, and the next one runs",
+    Effect.gen(function*() {
+      for (let turns = 0; turns < 12; turns++) {
+        const code = yield* Effect.provide(
+          Effect.gen(function*() {
+            const first = yield* Effect.fork(Command.exitCode(script("exit 7")))
+            for (let turn = 0; turn < turns; turn++) yield* Effect.promise(() => new Promise(setImmediate))
+            yield* Fiber.interrupt(first)
+            return yield* Command.exitCode(script("exit 7"))
+          }),
+          // An executor of its own, which nobody has used.
+          Layer.fresh(NodeCommandExecutor.layerSpawner)
+        )
+        assert.strictEqual(code, 7)
+      }
+    })
+  )
+
+  test(
     "a command that is only run has a stdin that does not end",
     Effect.scoped(Effect.gen(function*() {
       const name = token()

@@ -13,19 +13,17 @@
  *
  * @since 0.1.0
  */
-import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import type { Inspectable } from "effect/Inspectable"
 import type { Pipeable } from "effect/Pipeable"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import * as internal from "./internal/command.ts"
-import { shellTemplate } from "./internal/quoting.ts"
+import * as constructors from "./internal/constructors.ts"
 import * as spec from "./internal/spec.ts"
 import { scrub } from "./internal/text.ts"
-import { fromTemplate, reveal, type Word, word } from "./internal/words.ts"
 import type * as Stdio from "./Stdio.ts"
 
 export * from "./CommandPlatform.ts"
@@ -114,16 +112,6 @@ export type TemplateScalar = string | number | Redacted.Redacted<string>
  */
 export const isCommand: (u: unknown) => u is Command<unknown, unknown> = internal.isCommand
 
-const isTemplate = (u: unknown): u is TemplateStringsArray => Array.isArray(u) && "raw" in u
-
-const fromWords = (parsed: Either.Either<ReadonlyArray<Word>, string>): Command =>
-  internal.make(
-    Either.match(parsed, {
-      onLeft: (problem) => spec.withProblem(spec.single([]), problem),
-      onRight: spec.single
-    })
-  )
-
 /**
  * A program and its arguments, each handed on as it is: no shell sees them.
  *
@@ -149,20 +137,7 @@ const fromWords = (parsed: Either.Either<ReadonlyArray<Word>, string>): Command 
 export const make: {
   (strings: TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command
   (file: string, ...args: ReadonlyArray<string | Redacted.Redacted<string>>): Command
-} = (first: string | TemplateStringsArray, ...rest: ReadonlyArray<TemplateValue>): Command => {
-  if (isTemplate(first)) return fromWords(fromTemplate(first, rest))
-  const all: ReadonlyArray<unknown> = [first, ...rest]
-  const at = all.findIndex((value) => typeof value !== "string" && !Redacted.isRedacted(value))
-  return fromWords(
-    at < 0
-      ? Either.right((all as ReadonlyArray<string | Redacted.Redacted<string>>).map(word))
-      : Either.left(
-        `${at === 0 ? "the command" : `argument ${at}`} is ${
-          spec.show(all[at])
-        } and no string; convert it with String()`
-      )
-  )
-}
+} = constructors.make
 
 /**
  * A script for `/bin/sh -c`. In the template form each value becomes one quoted word, an array as many; a value in a place
@@ -185,18 +160,7 @@ export const make: {
 export const shell: {
   (script: string): Command
   (strings: TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command
-} = (first: string | TemplateStringsArray, ...values: ReadonlyArray<TemplateValue>): Command => {
-  const script = isTemplate(first)
-    ? shellTemplate(first, values)
-    : typeof first === "string"
-    ? Either.right(word(first))
-    : Either.left(`the script is ${spec.show(first)}; write a string`)
-  return fromWords(Either.map(script, (text) => {
-    // What begins like an option would be read as one.
-    const end = /^[-+]/.test(reveal(text)) ? [word("--")] : []
-    return [word("/bin/sh"), word("-c"), ...end, text]
-  }))
-}
+} = constructors.shell
 
 /**
  * Adds variables to the owner's environment, which is read at each spawn. `undefined` removes one; a redacted value is
@@ -224,11 +188,11 @@ export const env: {
   ): Command<E, R>
 } = dual(
   (args) => isCommand(args[0]),
-  <E, R>(
-    self: Command<E, R>,
-    vars: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>>,
+  (
+    self: Command<unknown, unknown>,
+    vars: Parameters<typeof spec.setEnv>[1],
     options?: { readonly extendEnv?: boolean }
-  ): Command<E, R> => internal.map(self, (old) => spec.setEnv(old, vars, options))
+  ) => internal.map(self, (old) => spec.setEnv(old, vars, options))
 )
 
 /**
@@ -268,11 +232,7 @@ export const workingDirectory: {
 export const stdin: {
   <E = never, R = never>(stdin: Stdin<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
   <E0, R0, E = never, R = never>(self: Command<E0, R0>, stdin: Stdin<E, R>): Command<E | E0, R | R0>
-} = dual(
-  2,
-  <E0, R0, E, R>(self: Command<E0, R0>, input: Stdin<E, R>): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => spec.setStdin(old, input))
-)
+} = dual(2, internal.changing(spec.setStdin))
 
 /**
  * The whole stdin of the child, given at once. A string is encoded as UTF-8.
@@ -312,11 +272,7 @@ export const feed: {
 export const stdout: {
   <E = never, R = never>(stdout: Stdout<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
   <E0, R0, E = never, R = never>(self: Command<E0, R0>, stdout: Stdout<E, R>): Command<E | E0, R | R0>
-} = dual(
-  2,
-  <E0, R0, E, R>(self: Command<E0, R0>, output: Stdout<E, R>): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => spec.setStdout(old, output))
-)
+} = dual(2, internal.changing(spec.setStdout))
 
 /**
  * Where the child's stderr goes; a pipe when nothing is said. Of a pipeline it is that of every stage that does not pipe
@@ -333,11 +289,7 @@ export const stdout: {
 export const stderr: {
   <E = never, R = never>(stderr: Stderr<E, R>): <E0, R0>(self: Command<E0, R0>) => Command<E | E0, R | R0>
   <E0, R0, E = never, R = never>(self: Command<E0, R0>, stderr: Stderr<E, R>): Command<E | E0, R | R0>
-} = dual(
-  2,
-  <E0, R0, E, R>(self: Command<E0, R0>, output: Stderr<E, R>): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => spec.setStderr(old, output))
-)
+} = dual(2, internal.changing(spec.setStderr))
 
 /**
  * What a descriptor of the child from 3 on is: a Stream that the child reads, a Sink for what it writes, a file, or
@@ -361,8 +313,8 @@ export const fd: {
   <E0, R0, E = never, R = never>(self: Command<E0, R0>, fd: number, to: Descriptor<E, R>): Command<E | E0, R | R0>
 } = dual(
   3,
-  <E0, R0, E, R>(self: Command<E0, R0>, fd: number, to: Descriptor<E, R>): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) => spec.setDescriptor(old, fd, to))
+  (self: Command<unknown, unknown>, fd: number, to: Descriptor<unknown, unknown>): Command =>
+    internal.map(self, (old) => spec.setDescriptor(old, fd, to))
 )
 
 /**
@@ -415,12 +367,12 @@ export const pipeTo: {
 } = dual(
   // Options are an object or left out; whatever else comes second is meant to be the next command.
   (args) => isCommand(args[0]) && args[1] !== undefined && (isCommand(args[1]) || !spec.isObject(args[1])),
-  <E0, R0, E, R>(
-    self: Command<E0, R0>,
-    next: Command<E, R>,
+  (
+    self: Command<unknown, unknown>,
+    next: Command<unknown, unknown>,
     options?: { readonly from?: "stdout" | "stderr" | "all" }
-  ): Command<E | E0, R | R0> =>
-    internal.map<E | E0, R | R0>(self, (old) =>
+  ): Command =>
+    internal.map(self, (old) =>
       isCommand(next)
         ? spec.pipe(old, internal.specOf(next), options?.from ?? "stdout")
         : spec.withProblem(old, `pipeTo: ${spec.show(next)} is no command; write Command.make(program)`))

@@ -80,7 +80,8 @@ export class SettingsLost extends Data.TaggedError("SettingsLost")<{
   readonly settings: ReadonlyArray<Setting>
 }> {
   override get message(): string {
-    return `${this.command}: @effect/platform cannot say: ${this.settings.join(", ")}`
+    return `${this.command}: @effect/platform cannot say: ${this.settings.join(", ")}; ` +
+      "leave that out, or run it with Command.run"
   }
 }
 

@@ -114,7 +114,8 @@ export const maxOutput: {
 } = internal.setter(spec.setMaxOutput)
 
 /**
- * Resource limits of the program, soft and hard. A second call merges. Source: setrlimit(2).
+ * Resource limits of the program, soft and hard: seconds of `cpu`, bytes of `addressSpace`, `fileSize` and `core`, numbers of
+ * `openFiles` and `processes`. A second call merges. Source: setrlimit(2).
  *
  * @example
  * import { Command } from "effect-process"

@@ -191,8 +191,8 @@ export interface TerminalRequest {
 }
 
 /**
- * Resource limits, each the soft and the hard one. `cpu` in seconds; `addressSpace`, `fileSize` and `core` in bytes.
- * Source: setrlimit(2).
+ * Resource limits, each the soft and the hard one. `cpu` in seconds; `addressSpace`, `fileSize` and `core` in bytes; `openFiles` and
+ * `processes` (of the user) are numbers. `Infinity` is no limit, which takes privileges where there is one. Source: setrlimit(2).
  *
  * @since 0.1.0
  * @category models
@@ -359,6 +359,6 @@ export interface Engine {
   readonly environment: Effect.Effect<Readonly<Record<string, string>>>
   /** Uninterruptible, and bounded by the kill bound. */
   readonly spawn: (request: SpawnRequest) => Effect.Effect<EngineJob, SpawnFailure | SpawnServerLost>
-  /** Whether a TCP connection to the port succeeds. */
+  /** Whether a TCP connection to the port succeeds; not where there can be none, as to port 0. */
   readonly connect: (port: number, host: string) => Effect.Effect<boolean>
 }

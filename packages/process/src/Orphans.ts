@@ -12,7 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Unkillable } from "./CommandError.ts"
 import { find, reap } from "./internal/orphans.ts"
-import { printable } from "./internal/text.ts"
+import { printableRow } from "./internal/processTree.ts"
+import { durationOf } from "./internal/spec.ts"
 import type { ProcessInfo } from "./ProcessInfo.ts"
 import { isSignal, type Signal } from "./Signal.ts"
 
@@ -34,7 +35,8 @@ export interface Orphan extends ProcessInfo {
  * How orphans are ended, and which.
  *
  * - `signal`, `gracePeriod`: as `Command.killSignal` and `Command.gracePeriod` say it for a job. `SIGTERM` and 5 seconds when
- *   nothing is said; the settings that the jobs had are not known any more
+ *   nothing is said, or nothing that can be meant (no signal, no finite duration); the settings that the jobs had are not known any
+ *   more
  * - `only`: those for which this holds; all when nothing is said
  *
  * @since 0.1.0
@@ -184,17 +186,13 @@ export interface OrphanSource {
 export const fromSource = (given: OrphanSource): Context.Tag.Service<Orphans> => {
   const source: OrphanSource = {
     ...given,
-    describe: (pids) =>
-      Effect.map(
-        given.describe(pids),
-        (rows) => rows.map((row) => ({ ...row, name: printable(row.name), commandLine: printable(row.commandLine) }))
-      )
+    describe: (pids) => Effect.map(given.describe(pids), (rows) => rows.map(printableRow))
   }
   return {
     find: find(source),
     reap: (options) => {
       const signal = isSignal(options?.signal) ? options.signal : "SIGTERM"
-      const grace = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
+      const grace = Option.filter(durationOf(options?.gracePeriod), Duration.isFinite)
       return reap(source, {
         signal,
         grace: Option.getOrElse(grace, () => Duration.seconds(5)),

@@ -76,7 +76,7 @@ export interface ProcessInfo {
 }
 
 /**
- * Source: getrusage(2). Sizes are bytes. What an engine is not told is zero; its `guarantees` say which.
+ * What a process, or the stages of a job together, have used. Source: getrusage(2). Sizes are bytes. What an engine is not told is zero; its `guarantees` say which.
  *
  * @since 0.1.0
  * @category models

@@ -17,8 +17,10 @@ import * as internal from "./internal/spawn.ts"
 import type { Process } from "./Process.ts"
 
 /**
- * - `spawn`: starts a command; the closing scope ends it. What the command leaves open is a pipe.
- * - `connect`: whether a TCP connection to the port succeeds
+ * Starts commands on an engine, in scopes.
+ *
+ * - `spawn`: starts a command; the closing scope ends it. What the command leaves open is a pipe
+ * - `connect`: whether a TCP connection to the port succeeds; not where there can be none, as to port 0
  * - `clock`: that of the engine, on which grace periods, bounds, deadlines and warnings run: live for real engines whatever
  *   test services are installed
  * - `guarantees`: what the engine keeps
@@ -47,7 +49,7 @@ export class ProcessSpawner extends Context.Tag("effect-process/ProcessSpawner")
    *
    * No Stream that a command reads is run, no Sink is fed, no file of `Stdio.file` is opened, and there are no spans and no
    * metrics. A handle has exited at once; its pid is 2147483647, which no process has. `connect` says yes. A runner that
-   * decodes the output, as `Command.json`, gets the empty one.
+   * decodes the output, as `Command.json`, gets the empty one. `Command.startReady` logs the server and fails with `NotReady`.
    *
    * @example
    * import { Effect } from "effect"

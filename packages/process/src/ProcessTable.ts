@@ -6,9 +6,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { below, byPid } from "./internal/processTree.ts"
+import { below, byPid, printableRow } from "./internal/processTree.ts"
 import { renderTable, renderTree } from "./internal/renderTree.ts"
-import { printable } from "./internal/text.ts"
 import type { ProcessInfo } from "./ProcessInfo.ts"
 
 /**
@@ -137,13 +136,6 @@ export const render = (tree: ReadonlyArray<ProcessInfo>, options?: RenderOptions
   return (format === "table" ? renderTable : renderTree)(tree, { ascii, colours, width: Math.max(1, width) })
 }
 
-/** Texts that a process chose itself are never handed on raw: they may hold what a terminal obeys. */
-const safe = (row: ProcessInfo): ProcessInfo => {
-  const name = printable(row.name)
-  const commandLine = printable(row.commandLine)
-  return name === row.name && commandLine === row.commandLine ? row : { ...row, name, commandLine }
-}
-
 /**
  * Puts the table on what a platform tells.
  *
@@ -164,7 +156,7 @@ const safe = (row: ProcessInfo): ProcessInfo => {
  * @category constructors
  */
 export const fromSource = (source: ProcessSource): Context.Tag.Service<ProcessTable> => {
-  const snapshot = Effect.map(source.snapshot, (rows) => rows.map(safe).sort(byPid))
+  const snapshot = Effect.map(source.snapshot, (rows) => rows.map(printableRow).sort(byPid))
   return {
     snapshot,
     descendantsOf: (pid) => Effect.map(snapshot, (rows) => below(rows, [pid])),

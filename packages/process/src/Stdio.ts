@@ -17,6 +17,8 @@ import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 
 /**
+ * Where a descriptor of 0 to 2 leads, by a word.
+ *
  * - `pipe`: to or from the handle; in a pipeline, to or from the next stage
  * - `inherit`: the owner's own descriptor of that number
  * - `ignore`: `/dev/null`

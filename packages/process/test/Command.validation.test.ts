@@ -48,20 +48,37 @@ const cases: ReadonlyArray<readonly [what: string, build: () => Command.Command,
   ["a timeout in words", () => Command.timeout(a, any("soon")), /timeout "soon" is no duration/],
   ["a timeout without a prototype", () => Command.timeout(a, any(bare)), /timeout \(object\) is no duration/],
   ["an exit code of 256", () => Command.acceptExitCodes(a, 0, 256), /256 is no exit code; they are 0 to 255/],
+  ["no exit code", () => Command.acceptExitCodes(a, any(undefined)), /undefined is no exit code/],
   ["an exit code in words", () => Command.acceptExitCodes(a, any("all")), /"all" is no exit code/],
   ["maxOutput that is no number", () => Command.maxOutput(a, Number.NaN), /maxOutput: NaN.*write 0 or more/],
   ["a negative maxOutput", () => Command.maxOutput(a, -1), /maxOutput: -1/],
   [
     "an unknown limit",
     () => Command.limits(a, any({ files: 1 })),
-    /limits: files = 1; write a whole number for one of/
+    /limits: files = 1; write a whole number or Infinity for one of/
+  ],
+  [
+    "a limit beyond what a number can tell",
+    () => Command.limits(a, { core: 2 ** 53 }),
+    /limits: core = 9007199254740992/
   ],
   ["a broken limit", () => Command.limits(a, { cpu: 1.5 }), /limits: cpu = 1.5/],
   ["limits that are nothing", () => Command.limits(a, any(undefined)), /limits: undefined/],
   ["nice beyond 19", () => Command.nice(a, 20), /nice: 20; write a whole number from -20 to 19/],
   ["umask beyond 0o777", () => Command.umask(a, 0o1000), /umask: 512; write a number from 0 to 0o777/],
-  ["a negative uid", () => Command.user(a, { uid: -1, gid: 0 }), /user: -1 is no id/],
+  ["a negative uid", () => Command.user(a, { uid: -1, gid: 0 }), /user: uid -1 is no id/],
   ["a user that is nothing", () => Command.user(a, any(null)), /user: null/],
+  [
+    "a user without a uid",
+    () => Command.user(a, any({ gid: 5 })),
+    /user: uid undefined is no id; write a whole number from 0/
+  ],
+  ["a user without a gid", () => Command.user(a, any({ uid: 5 })), /user: gid undefined is no id/],
+  [
+    "a group that is none",
+    () => Command.user(a, { uid: 1, gid: 1, groups: [any(undefined)] }),
+    /user: groups undefined/
+  ],
   ["groups that are no array", () => Command.user(a, { uid: 1, gid: 1, groups: any(5) }), /groups 5; write an array/],
   [
     "no columns",

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { describe } from "vitest"
-import { Command, ProcessMetrics, ProcessSpawner, Stdio } from "../src/index.ts"
+import { Command, ProcessMetrics, ProcessSpawner, Readiness, Stdio } from "../src/index.ts"
 import * as Console from "./support/console.ts"
 import * as Logs from "./support/logs.ts"
 import * as Spans from "./support/spans.ts"
@@ -79,6 +79,17 @@ describe("a handle", () => {
       assert.isTrue(yield* spawner.connect(1, "localhost"))
       assert.strictEqual(spawner.guarantees.engine, "dry-run")
     }).pipe(Effect.provide(ProcessSpawner.dryRun)))
+})
+
+describe("a server", () => {
+  it.effect("is not started, and does not become ready, whatever listens on its port", () =>
+    Effect.gen(function*() {
+      const start = Command.startReady(Command.make("serve", "--port", "8080"), Readiness.port(8080))
+      const { lines, result } = yield* dry(Effect.scoped(Effect.flip(start)))
+      assert.strictEqual(result._tag, "NotReady")
+      assert.strictEqual(result.message, "serve --port 8080: not ready: a dry run starts no server")
+      assert.deepStrictEqual(lines, ["INFO would run: serve --port 8080"])
+    }))
 })
 
 describe("nothing of the program's is touched", () => {

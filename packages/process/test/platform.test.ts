@@ -129,7 +129,10 @@ describe("toPlatform", () => {
     Effect.gen(function*() {
       const command = Command.make("login", Redacted.make("s3cret")).pipe(Command.timeout("1 second"))
       const error = yield* Effect.flip(Command.toPlatform(command))
-      assert.strictEqual(error.message, "login <redacted>: @effect/platform cannot say: arguments, timeout")
+      assert.strictEqual(
+        error.message,
+        "login <redacted>: @effect/platform cannot say: arguments, timeout; leave that out, or run it with Command.run"
+      )
     }))
 
   it("takes what fails as theirs do, and nothing that needs a service", () => {

@@ -93,11 +93,16 @@ describe("startReady", () => {
   it.scoped("refuses what makes no sense before anything runs", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make()
+      const wiped = Redacted.make("http://localhost/")
+      Redacted.unsafeWipe(wiped)
       const problems: ReadonlyArray<Effect.Effect<unknown, CommandError | NotReady, ProcessSpawner | Scope.Scope>> = [
         Command.startReady(server, Readiness.port(99_999)),
         Command.startReady(server, Readiness.http("localhost:80")),
+        Command.startReady(server, Readiness.http("http://localhost:0/")),
+        Command.startReady(server, Readiness.http(wiped)),
         Command.startReady(server, Readiness.all(Readiness.line(/x/), Readiness.port(NaN))),
-        Command.startReady(server, Readiness.line(/x/), { timeout: "soon" as Duration.DurationInput })
+        Command.startReady(server, Readiness.line(/x/), { timeout: "soon" as Duration.DurationInput }),
+        Command.startReady(server, Readiness.line(/x/), { timeout: NaN })
       ]
       for (const problem of problems) {
         const error = yield* Effect.flip(engine.provide(problem))

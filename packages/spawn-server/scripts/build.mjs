@@ -18,6 +18,21 @@ export const hardening = [
   "-Wl,-z,noexecstack"
 ]
 
+/** The program's sources and headers, by name. */
+export const sources = () => readdirSync(source).filter((file) => /\.[ch]$/.test(file)).sort()
+
+/** What parses the frames of owners and supervisors, with the test that changes them. */
+export const parsers = ["test/fuzz.c", "src/plan.c", "src/said.c", "src/clock.c", "src/wire.c"].map((file) =>
+  join(root, file)
+)
+
+/** Whether a program is there that is newer than all sources, and than the scripts that it was built by. */
+export const isUpToDate = (program, scripts) => {
+  if (!existsSync(program)) return false
+  const files = [...sources().map((file) => join(source, file)), fileURLToPath(import.meta.url), ...scripts]
+  return statSync(program).mtimeMs >= Math.max(...files.map((file) => statSync(file).mtimeMs))
+}
+
 const has = (compiler) => spawnSync(compiler, ["--version"], { stdio: "ignore" }).status === 0
 const firstOf = (compilers) => compilers.find(has)
 
@@ -58,9 +73,7 @@ export const build = (name) => {
     return { skipped: `no C compiler for the spawn server (${name}): the fallback engine serves` }
   }
   const output = join(root, "build", variant.output)
-  const files = readdirSync(source).filter((file) => /\.[ch]$/.test(file)).map((file) => join(source, file))
-  const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs))
-  if (existsSync(output) && statSync(output).mtimeMs >= newest) return { output, built: false }
+  if (isUpToDate(output, [])) return { output, built: false }
   mkdirSync(dirname(output), { recursive: true })
   // Put in place in one step: another build or a running server may be using it.
   const temporary = `${output}.${process.pid}`
@@ -68,7 +81,7 @@ export const build = (name) => {
     ...variant.flags,
     "-o",
     temporary,
-    ...files.filter((file) => file.endsWith(".c"))
+    ...sources().filter((file) => file.endsWith(".c")).map((file) => join(source, file))
   ], { stdio: "inherit" })
   if (result.status !== 0) return { failed: true }
   renameSync(temporary, output)

@@ -4,33 +4,31 @@ import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { parsers, warnings } from "./build.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const seconds = process.argv[2] ?? "60"
 const seed = process.argv[3] ?? String(Math.floor(Date.now() / 1000))
 const output = join(root, "build", "fuzz")
-const sources = ["test/fuzz.c", "src/plan.c", "src/said.c", "src/descriptors.c", "src/wire.c"].map((file) =>
-  join(root, file)
-)
-const flags = [
-  "-std=c11",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
-  "-O1",
-  "-g",
-  "-fno-sanitize-recover=all",
-  "-o",
-  output,
-  ...sources
-]
-const run = (file, args, stdio = "inherit") => spawnSync(file, args, { stdio, cwd: root }).status
+const flags = [...warnings, "-O1", "-g", "-fno-sanitize-recover=all"]
+const run = (file, args, options = {}) => spawnSync(file, args, { stdio: "inherit", cwd: root, ...options }).status
+
+/** Whether a compiler can build a program with these flags: told by an empty one, so that a fault in ours is none of the compiler's. */
+const can = (compiler, own, program) =>
+  run(compiler, [...own, "-x", "c", "-", "-o", output], { input: program, stdio: ["pipe", "ignore", "ignore"] }) === 0
+
+const fuzz = (compiler, own, args) =>
+  run(compiler, [...own, ...flags, "-o", output, ...parsers]) === 0 ? run(output, args) ?? 1 : 1
 
 mkdirSync(dirname(output), { recursive: true })
-if (run("clang", ["-fsanitize=fuzzer,address,undefined", ...flags], "ignore") === 0) {
-  process.exitCode = run(output, [`-max_total_time=${seconds}`, `-seed=${seed}`, "-max_len=8192"]) ?? 1
-} else if (run("cc", ["-DSTANDALONE", "-fsanitize=address,undefined", ...flags]) === 0) {
-  process.exitCode = run(output, [seconds, seed]) ?? 1
+const libFuzzer = ["-fsanitize=fuzzer,address,undefined"]
+const standalone = ["-DSTANDALONE", "-fsanitize=address,undefined"]
+if (
+  can("clang", libFuzzer, "int LLVMFuzzerTestOneInput(const void *data, unsigned long size) { return data && !size; }")
+) {
+  process.exitCode = fuzz("clang", libFuzzer, [`-max_total_time=${seconds}`, `-seed=${seed}`, "-max_len=8192"])
+} else if (can("cc", standalone, "int main(void) { return 0; }")) {
+  process.exitCode = fuzz("cc", standalone, [seconds, seed])
 } else {
   console.log("no compiler with sanitizers: not fuzzed")
 }

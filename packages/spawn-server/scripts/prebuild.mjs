@@ -12,7 +12,7 @@ import * as os from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { hardening, warnings } from "./build.mjs"
+import { hardening, isUpToDate, sources, warnings } from "./build.mjs"
 import { findMusl } from "./musl.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -62,8 +62,7 @@ const toolchain = (arch, available) => {
 const compile = ({ cc, flags = [], musl }, suffix) => {
   const folder = fs.realpathSync(fs.mkdtempSync(join(os.tmpdir(), `effect-process-prebuild${suffix}-`)))
   try {
-    const sources = fs.readdirSync(join(root, "src")).filter((file) => /\.[ch]$/.test(file)).sort()
-    for (const file of sources) fs.copyFileSync(join(root, "src", file), join(folder, file))
+    for (const file of sources()) fs.copyFileSync(join(root, "src", file), join(folder, file))
     if (musl !== undefined) fs.writeFileSync(join(folder, "musl.specs"), musl.specs)
     const args = [
       ...warnings,
@@ -74,7 +73,7 @@ const compile = ({ cc, flags = [], musl }, suffix) => {
       ...(musl === undefined ? [] : ["-specs", join(folder, "musl.specs")]),
       "-o",
       join(folder, name),
-      ...sources.filter((file) => file.endsWith(".c")).map((file) => join(folder, file))
+      ...sources().filter((file) => file.endsWith(".c")).map((file) => join(folder, file))
     ]
     const { status } = spawnSync(cc, args, { cwd: folder, stdio: "inherit", env: { ...process.env, TMPDIR: folder } })
     if (status !== 0) throw new Error(`${cc} failed`)
@@ -112,16 +111,6 @@ const says = (file, arch) => {
   return stdout.trim()
 }
 
-/** Whether the program is there and no source is newer. */
-const isFresh = (file) => {
-  if (!fs.existsSync(file)) return false
-  const sources = fs.readdirSync(join(root, "src")).filter((name) => /\.[ch]$/.test(name)).map((name) =>
-    join(root, "src", name)
-  )
-  const newest = Math.max(...[...sources, fileURLToPath(import.meta.url)].map((source) => fs.statSync(source).mtimeMs))
-  return fs.statSync(file).mtimeMs >= newest
-}
-
 /** The READMEs state the size of the program in KiB, which must be true within 10 %. */
 const checkSize = (arch, bytes) => {
   const statements = [
@@ -139,7 +128,7 @@ const checkSize = (arch, bytes) => {
 const prebuild = (arch, { available, check, stale }) => {
   const folder = join(root, `../spawn-server-linux-${arch}`)
   const file = join(folder, "bin", name)
-  if (stale && isFresh(file)) return
+  if (stale && isUpToDate(file, ["prebuild.mjs", "musl.mjs"].map((script) => join(root, "scripts", script)))) return
   const tools = toolchain(arch, available)
   if (tools.missing !== undefined) {
     if (!available) {

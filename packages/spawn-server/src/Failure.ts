@@ -1,7 +1,8 @@
 /** Everything that can go wrong, as `Error`s with fields. */
 
 /**
- * The request itself is wrong; nothing was sent.
+ * The request itself is wrong; nothing was sent. `what` of it, and the `value`, whose beginning the message quotes: where arguments or
+ * variables may be secret it is not to be shown.
  *
  * @example
  * import { command, InvalidRequest, SpawnServer } from "@effect-process/spawn-server"
@@ -75,7 +76,8 @@ export class SpawnFailure extends Error {
 }
 
 /**
- * The server, or the supervisor of this job, is gone.
+ * The server, or the supervisor of this job, is gone: `what` says which, `reason` how. What it ran is ended; another server can be
+ * started.
  *
  * @example
  * import { command, ServerLost, SpawnServer } from "@effect-process/spawn-server"
@@ -100,7 +102,7 @@ export class ServerLost extends Error {
 }
 
 /**
- * The server cannot be used here.
+ * The server cannot be used here. `reason` says why, with the remedy where there is one.
  *
  * @example
  * import { SpawnServer, Unavailable } from "@effect-process/spawn-server"
@@ -121,7 +123,8 @@ export class Unavailable extends Error {
 }
 
 /**
- * A request about a running job was refused. `ESRCH`: there is nobody any more; `EPERM`: another user's; `ENOTTY`: no terminal.
+ * A request about a running job was refused: `request` says which, `code` and `errno` why. `ESRCH`: there is nobody any more; `EPERM`: another
+ * user's, or for `grow` that the allowance for pipes is spent; `ENOTTY`: no terminal. Source: errno(3).
  *
  * @example
  * import { command, RequestFailure, SpawnServer } from "@effect-process/spawn-server"

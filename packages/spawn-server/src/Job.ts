@@ -259,16 +259,19 @@ export class Job {
     }
   }
 
-  /** To the group, as `kill %1` does, or to the leader alone. Rejects with `RequestFailure`. */
-  signal(signal: number, to: "group" | "leader" = "group"): Promise<void> {
-    return this.#server.request("signal", this, (w, token) => w.u32(token).u8(signal).u8(to === "leader" ? 1 : 0)).then(
-      () => undefined
-    )
+  /**
+   * A signal by its number, to the group, as `kill %1` does, or to the leader alone. Rejects with `RequestFailure`, and with
+   * `InvalidRequest` for what is no number from 0 to 64.
+   */
+  async signal(signal: number, to: "group" | "leader" = "group"): Promise<void> {
+    const number = whole("signal", signal, 0, 64)
+    await this.#server.request("signal", this, (w, token) => w.u32(token).u8(number).u8(to === "leader" ? 1 : 0))
   }
 
   /**
    * Begins the end of the whole tree, which the supervisor carries through by itself: `signal`, after `graceMs` SIGKILL
-   * until nothing is left. Once begun, a further call can only shorten the grace.
+   * until nothing is left. Once begun, a further call can only shorten the grace. Throws `InvalidRequest` for what is no signal
+   * and no time.
    */
   terminate(signal = 0, graceMs: number = this.graceMs): void {
     this.#server.tell("terminate", this, signal, graceMs)
@@ -284,10 +287,11 @@ export class Job {
     this.#server.tell("resume", this, 0, 0)
   }
 
-  /** Moves the deadline; without one it does nothing. Rejects with `ESRCH` once termination has begun. */
-  extendDeadline(byMs: number): Promise<void> {
-    return this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(Math.max(0, Math.ceil(byMs))))
-      .then(() => undefined)
+  /** Moves the deadline, by `Infinity` for good; without one it does nothing. Rejects with `ESRCH` once termination has begun. */
+  async extendDeadline(byMs: number): Promise<void> {
+    const most = Number.MAX_SAFE_INTEGER
+    const by = whole("time", Math.min(most, Math.max(0, Math.ceil(byMs))), 0, most)
+    await this.#server.request("extendDeadline", this, (w, token) => w.u32(token).u64(by))
   }
 
   /** Changes the size of the job's terminal; its foreground group is sent SIGWINCH. Rejects with `ENOTTY` without one. */

@@ -3,6 +3,7 @@ import { RequestFailure, ServerLost, SpawnFailure } from "./Failure.ts"
 import { aftermath } from "./internal/aftermath.ts"
 import { Connection } from "./internal/connection.ts"
 import { readExit, readFailure, readLost, readRows, readStarted } from "./internal/decode.ts"
+import { type Context, currentDirectory, encode, encodeEnvironment } from "./internal/encode.ts"
 import { closeQuietly } from "./internal/ends.ts"
 import { makeMark } from "./internal/mark.ts"
 import { errnoName } from "./internal/system.ts"
@@ -11,8 +12,7 @@ import type { Reader, Writer } from "./internal/wire.ts"
 import { Job } from "./Job.ts"
 import type { ProcessRow } from "./Job.ts"
 import type { Features, StartOptions } from "./Options.ts"
-import { currentDirectory, encode, encodeEnvironment } from "./Request.ts"
-import type { Context, EncodedEnvironment, SpawnRequest } from "./Request.ts"
+import { type EncodedEnvironment, type SpawnRequest, whole } from "./Request.ts"
 
 /** A spawn that is not answered yet. */
 interface Pending {
@@ -154,16 +154,33 @@ export class SpawnServer {
 
   /** As `Job.terminate`, for a job whose `spawn` has not answered yet. */
   terminateId(id: number, signal = 0, graceMs = 0): void {
-    if (this.lost === undefined) this.#send(this.#begin(Kind.Terminate).u32(id).u8(signal).u32(Math.ceil(graceMs)))
+    const number = whole("signal", signal, 0, 64)
+    const grace = whole("grace period", Math.ceil(graceMs), 0, 0xffff_ffff)
+    if (this.lost === undefined) this.#send(this.#begin(Kind.Terminate).u32(id).u8(number).u32(grace))
   }
 
-  /** Ends every job with its own signal and grace period, then the server. Resolves when it is gone. */
+  /**
+   * Ends every job with its own signal and grace period, then the server. Resolves when it is gone: one that does not go in time,
+   * because it was stopped or hangs, is killed, and its supervisors end their jobs.
+   */
   close(): Promise<void> {
     return new Promise((resolve) => {
       if (this.lost !== undefined) return resolve()
       this.#onClosed.push(resolve)
-      if (!this.#connection.isClosing) this.#connection.shutDown()
+      if (this.#connection.isClosing) return
+      this.#connection.shutDown()
+      const timer = setTimeout(() => {
+        if (this.lost === undefined) process.kill(this.pid, "SIGKILL")
+      }, this.#closeBound)
+      this.#onClosed.push(() => clearTimeout(timer))
     })
+  }
+
+  /** Milliseconds: the longest grace, then what supervisors and server may take, as PROTOCOL.md bounds it, and to be taken for hung. */
+  get #closeBound(): number {
+    const { hangMs = 2000, killBoundMs = 1000, slackMs = 250 } = this.#options
+    const graces = [...this.#jobs.values(), ...this.#pending.values()].map(({ graceMs }) => graceMs)
+    return Math.max(0, ...graces) + killBoundMs + 2 * slackMs + hangMs
   }
 
   /** @internal */

@@ -4,26 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-uint64_t
-boot_ms(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_BOOTTIME, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
-uint64_t
-later(uint64_t at, uint64_t ms)
-{
-	if (ms > DEADLINE_MAX || at > 2 * DEADLINE_MAX)
-		return 2 * DEADLINE_MAX;
-	return at + ms;
-}
 
 void
 close_all_but(int first, const int *keep, size_t n)

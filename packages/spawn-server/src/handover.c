@@ -131,7 +131,7 @@ handover_take(struct supervisor_setup *setup)
 	struct pollfd p = { setup->socket, POLLIN, 0 };
 
 	/* For who looks at the process table. */
-	(void)prctl(PR_SET_NAME, "ep-parked");
+	(void)prctl(PR_SET_NAME, PARKED_NAME);
 	for (;;) {
 		int fds[MOST_FDS];
 		struct reader r, body;

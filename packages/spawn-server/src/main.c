@@ -89,12 +89,14 @@ main(int argc, char **argv)
 	if (proc_stat(getppid(), &server.owner) < 0)
 		server.owner.pid = 0;
 	/* Out of the owner's group, so that a Ctrl-C there does not reach us; not out of its session, which has the terminal. */
-	if (setpgid(0, 0) < 0 && getpgrp() != getpid())
+	if (setpgid(0, 0) < 0 && getpgrp() != getpid()) {
+		perror("effect-process spawn server: setpgid(2)");
 		return 1;
+	}
 	/* By which others know it, whatever the program is called. */
-	(void)prctl(PR_SET_NAME, "ep-server");
+	(void)prctl(PR_SET_NAME, SERVER_NAME);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
-		perror("effect-process spawn server: PR_SET_CHILD_SUBREAPER");
+		perror("effect-process spawn server: prctl(2), PR_SET_CHILD_SUBREAPER");
 		return 1;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &server.open_files) == 0) {

@@ -125,12 +125,9 @@ static uint64_t
 find_allowance(void)
 {
 	char text[32];
-	int fd = open("/proc/sys/fs/pipe-user-pages-soft", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	ssize_t n = proc_read("/proc/sys/fs/pipe-user-pages-soft", text, sizeof text - 1);
 	unsigned long long pages = 16384;
 
-	if (fd >= 0)
-		(void)close(fd);
 	if (n > 0) {
 		text[n] = '\0';
 		pages = strtoull(text, NULL, 10);

@@ -2,6 +2,7 @@
 #ifndef EP_PLAN_H
 #define EP_PLAN_H
 
+#include "clock.h"
 #include "wire.h"
 
 #include <sys/types.h>
@@ -9,7 +10,6 @@
 #define MAX_STAGES 64
 #define MAX_PIPES 192
 #define MAX_FD 65535
-#define DEADLINE_MAX (UINT64_C(1) << 50) /* ms: a time after which nobody asks, and sums of it fit */
 
 enum redirect_kind {
 	R_INHERIT = 0, /* the server's own descriptor: arg is 0, 1 or 2 */

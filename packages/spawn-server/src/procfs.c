@@ -38,19 +38,30 @@ read_retry(int fd, void *buf, size_t len)
 	return n;
 }
 
-static ssize_t
-read_small(const char *path, char *buf, size_t cap)
+ssize_t
+proc_read(const char *path, char *into, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
+	int saved;
 
 	if (fd < 0)
 		return -1;
-	n = read_retry(fd, buf, cap - 1);
+	n = read_retry(fd, into, size);
+	saved = errno;
 	(void)close(fd);
-	if (n < 0)
-		return -1;
-	buf[n] = '\0';
+	errno = saved;
+	return n;
+}
+
+/* As a string. */
+static ssize_t
+read_small(const char *path, char *buf, size_t cap)
+{
+	ssize_t n = proc_read(path, buf, cap - 1);
+
+	if (n >= 0)
+		buf[n] = '\0';
 	return n;
 }
 
@@ -129,14 +140,14 @@ state_quiet(char state, bool d_is_quiet)
 	return state == 'T' || state == 't' || state == 'Z' || state == 'X' || (state == 'D' && d_is_quiet);
 }
 
-/* Calls each with the numeric names in a directory until it returns non-zero, and returns that. */
+/* Calls each with the numeric names in a directory until it returns non-zero, and returns that; -1 when it cannot be read. */
 static int
 each_number(const char *path, int (*each)(pid_t n, void *arg), void *arg)
 {
 	_Alignas(8) char buf[4096];
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int result = 0;
-	long n;
+	long n = 0;
 
 	if (fd < 0)
 		return -1;
@@ -150,7 +161,7 @@ each_number(const char *path, int (*each)(pid_t n, void *arg), void *arg)
 		}
 	}
 	(void)close(fd);
-	return result;
+	return n < 0 ? -1 : result;
 }
 
 static int
@@ -278,8 +289,11 @@ add_children(struct proclist *list, const char *path, pid_t parent)
 			if (file_buf[i] >= '0' && file_buf[i] <= '9') {
 				pid = pid * 10 + (file_buf[i] - '0');
 			} else if (pid != 0) {
-				if (add_pid(list, pid, parent) < 0)
-					break;
+				/* Out of memory for more: who is known is not nobody, and the rest is found in the next round. */
+				if (add_pid(list, pid, parent) < 0) {
+					(void)close(fd);
+					return 0;
+				}
 				pid = 0;
 			}
 		}
@@ -502,7 +516,7 @@ wr_processes(struct writer *w, const struct proclist *list, size_t *from)
 	for (; *from < list->n; (*from)++) {
 		const struct proc *p = &list->v[*from];
 
-		if (w->cap - w->len < 64 + sizeof command)
+		if (n == UINT16_MAX || w->cap - w->len < 64 + sizeof command)
 			break;
 		wr_u32(w, (uint32_t)p->pid);
 		wr_u32(w, (uint32_t)p->ppid);

@@ -32,6 +32,11 @@ struct proclist {
 typedef bool (*skip_fn)(pid_t pid);
 
 /*
+ * What a file of the kernel's says, in one read(2), which gives all that there is room for. Returns how many bytes, or -1 with
+ * errno: of a process, most often because it is gone.
+ */
+ssize_t proc_read(const char *path, char *into, size_t size);
+/*
  * Whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN); without `wanted` it is taken for one that
  * has not, and the ppid column of every /proc/PID/stat serves.
  */
@@ -40,6 +45,7 @@ bool proc_probe_children(bool wanted);
 bool proc_is_there(const struct proc *p);
 /* Whether a process that is not dead is in the group. kill(2) would count zombies. Reads all of /proc. */
 bool proc_group_lives(pid_t pgid);
+/* Returns 0, or -1 when the process is gone or hidden. */
 int proc_stat(pid_t pid, struct proc *p);
 /* No thread of p runs: each is T, t, Z or X; D counts as running unless d_is_quiet. */
 bool proc_quiet(const struct proc *p, bool d_is_quiet);
@@ -51,7 +57,7 @@ typedef void (*visit_fn)(struct proc *p, void *arg);
 int proc_walk(struct proclist *list, skip_fn skip, visit_fn visit, void *arg);
 struct proc *proclist_find(const struct proclist *list, pid_t pid);
 int proclist_add(struct proclist *list, const struct proc *p);
-/* Rows of list for the owner, as many as fit, those for which keep(p) holds. Returns how many were not written. */
+/* Rows of list for the owner from *from on, as many as fit, which moves *from. Returns how many are left. */
 size_t wr_processes(struct writer *w, const struct proclist *list, size_t *from);
 
 #endif

@@ -7,6 +7,7 @@
 #include "sweep.h"
 #include "term.h"
 
+#define SERVER_NAME "ep-server"
 #define MAX_OWNER_ENDS 96
 #define SPARE 3
 #define FIFO_DIRECTORY_MAX 256

@@ -2,6 +2,7 @@
 #ifndef EP_SUPERVISOR_H
 #define EP_SUPERVISOR_H
 
+#include "clock.h"
 #include "plan.h"
 #include "procfs.h"
 
@@ -10,6 +11,7 @@
 
 #define MAX_JOBS 32768u
 #define SUPERVISOR_NAME "ep-supervisor" /* while it has a job */
+#define PARKED_NAME "ep-parked" /* while it waits for one */
 
 /*
  * What the server must know of a job even if its supervisor is killed between
@@ -44,8 +46,5 @@ void close_all_but(int first, const int *keep, size_t n);
 int keep_own(struct supervisor_setup *setup, int base);
 /* Closes the stages' ends of the pipes, once the stages have them. */
 void let_go(struct supervisor_setup *setup);
-uint64_t boot_ms(void);
-/* at + ms, and no later than never. */
-uint64_t later(uint64_t at, uint64_t ms);
 
 #endif

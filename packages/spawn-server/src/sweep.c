@@ -12,16 +12,6 @@
 #define FREEZE_PASSES 50
 #define PATIENCE 4 /* passes that a freeze takes at most where nobody works against it */
 
-uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
 static void
 pause_us(long us)
 {

@@ -2,6 +2,7 @@
 #ifndef EP_SWEEP_H
 #define EP_SWEEP_H
 
+#include "clock.h"
 #include "procfs.h"
 
 /* The tree below this process: a supervisor's job, or what lost supervisors left to the server. */
@@ -14,7 +15,6 @@ struct tree {
 	bool grew; /* in its last pass */
 };
 
-uint64_t now_ms(void);
 /*
  * Takes out of tree->now what is only the pinned leader's zombie, and whoever is gone. Returns how many are left, or
  * TREE_UNKNOWN when /proc could not be read: that is not empty.

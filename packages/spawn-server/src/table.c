@@ -6,10 +6,10 @@
 #define _GNU_SOURCE
 #include "table.h"
 
+#include "procfs.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,25 +70,6 @@ put(const void *from, size_t size)
 	return 0;
 }
 
-/*
- * What a file of /proc says, in one read(2), which gives all that there is room for. -1 when it cannot be read, most often
- * because the process is gone.
- */
-static ssize_t
-read_file(const char *path, char *into, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	do
-		n = read(fd, into, size);
-	while (n < 0 && errno == EINTR);
-	(void)close(fd);
-	return n;
-}
-
 /* Returns -1 when nobody reads any more. A process that has gone is left out. */
 static int
 put_process(const char *name, unsigned long pid)
@@ -105,12 +86,12 @@ put_process(const char *name, unsigned long pid)
 		return 0;
 	if (snprintf(path, sizeof path, "/proc/%.20s/stat", name) < 0)
 		return 0;
-	stat_size = read_file(path, stat_text, sizeof stat_text);
+	stat_size = proc_read(path, stat_text, sizeof stat_text);
 	if (stat_size <= 0)
 		return 0;
 	if (snprintf(path, sizeof path, "/proc/%.20s/cmdline", name) < 0)
 		return 0;
-	words_size = read_file(path, words, sizeof words);
+	words_size = proc_read(path, words, sizeof words);
 	head.pid = (uint32_t)pid;
 	head.uid = directory.st_uid;
 	head.stat_size = (uint32_t)stat_size;

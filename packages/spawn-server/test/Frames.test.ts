@@ -2,8 +2,9 @@ import * as childProcess from "node:child_process"
 import type { Socket } from "node:net"
 import { describe, expect, it } from "vitest"
 import { defaultBinary } from "../src/index.ts"
+import { encode } from "../src/internal/encode.ts"
 import { Kind, version, Writer } from "../src/internal/wire.ts"
-import { encode, command } from "../src/Request.ts"
+import { command } from "../src/Request.ts"
 
 const binary = process.env["SPAWN_SERVER_BINARY"] ?? defaultBinary()
 const w = new Writer()

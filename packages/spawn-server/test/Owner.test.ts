@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { command } from "../src/index.ts"
+import { command, InvalidRequest } from "../src/index.ts"
 import {
   alive,
   childrenOf,
@@ -114,6 +114,31 @@ describe("owner", () => {
     expect(took).toBeLessThan(2100 + slack)
     expect(r.events.map((event) => event.type)).toEqual(["deadline", "terminating", "exit", "empty"])
     await r.ended
+  })
+
+  it("a deadline that is taken away", async () => {
+    const r = await run(get(), "sleep", [tag()], { deadlineMs: 300 })
+    await r.job.extendDeadline(Infinity)
+    const began = performance.now()
+    await until("the deadline would have passed", () => performance.now() - began > 600)
+    expect(r.job.hasExited).toBe(false)
+    await r.job.extendDeadline(1)
+    await release(r)
+  })
+
+  it("what is no signal and no time is refused, and the server lives on", async () => {
+    const r = await run(get(), "sleep", [tag()])
+    for (const signo of [-1, 65, 999, 1.5, Number.NaN]) {
+      await expect(r.job.signal(signo)).rejects.toBeInstanceOf(InvalidRequest)
+      expect(() => r.job.terminate(signo)).toThrow(InvalidRequest)
+    }
+    for (const ms of [-1, 2 ** 32, Number.NaN]) expect(() => r.job.terminate(15, ms)).toThrow(InvalidRequest)
+    await expect(r.job.extendDeadline(Number.NaN)).rejects.toBeInstanceOf(InvalidRequest)
+    expect(() => get().terminateId(r.job.id, 65)).toThrow(InvalidRequest)
+    await r.job.signal(0)
+    expect(get().lost).toBe(undefined)
+    expect(r.job.hasExited).toBe(false)
+    await release(r)
   })
 
   it("a request about a job that is over is refused", async () => {

@@ -192,6 +192,22 @@ describe("supervisors", () => {
   }, 60_000)
 })
 
+describe("a server that is stopped", () => {
+  for (const isBusy of [false, true]) {
+    it(`${isBusy ? "with a job" : "at rest"} is closed in bounded time, and its jobs with it`, async () => {
+      const server = await SpawnServer.start({ ...binary, hangMs: 300, killBoundMs: 500, slackMs: 100 })
+      const t = tag()
+      if (isBusy) await server.spawn(command("sleep", [t], { ...quiet, graceMs: grace }))
+      process.kill(server.pid, "SIGSTOP")
+      const began = performance.now()
+      await server.close()
+      expect(performance.now() - began).toBeLessThan(2 * grace + 1000 + slack)
+      expect(isDead(server.pid)).toBe(true)
+      await until("nothing is left", () => having(t).length === 0)
+    })
+  }
+})
+
 describe("lies from a supervisor", () => {
   const { get } = withServer()
   const w = new Writer()

@@ -3,7 +3,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { spawnSync } from "node:child_process"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { command, ownEnvironment, SpawnServer } from "../src/index.ts"
+import { command, ownEnvironment, type Redirect, SpawnServer, type SpawnRequest } from "../src/index.ts"
 import {
   atRest,
   descriptorCount,
@@ -137,6 +137,26 @@ describe("spawn errors", () => {
     ) {
       expect(await promise).toMatchObject({ name: "InvalidRequest" })
     }
+  })
+
+  it("34: what would be a malformed frame, which ends the server", async () => {
+    const quiet = { stdout: "ignore", stderr: "ignore" } as const
+    const stage = (redirect: Redirect) => ({ file: "true", redirects: [redirect] })
+    const bad: ReadonlyArray<SpawnRequest> = [
+      { stages: [stage({ fd: 1, kind: "write", pipe: 0 })] },
+      { stages: [stage({ fd: 1, kind: "write", pipe: 1 })], pipes: [{ owner: "reads" }] },
+      { stages: [stage({ fd: 1, kind: "write", pipe: -1 })], pipes: [{ owner: "reads" }] },
+      { stages: [stage({ fd: 1, kind: "write", pipe: 0 })], pipes: [{ owner: "writes" }] },
+      { stages: [stage({ fd: 0, kind: "read", pipe: 0 })], pipes: [{ owner: "reads" }] },
+      command("true", [], { ...quiet, deadlineMs: Number.NaN }),
+      command("true", [], { ...quiet, graceMs: 2 ** 32 }),
+      command("true", [], { ...quiet, killSignal: 65 })
+    ]
+    for (const request of bad) {
+      expect(await get().spawn(request).catch((error: unknown) => error)).toMatchObject({ name: "InvalidRequest" })
+    }
+    // By an answer of the server's own. A job that ends by itself would leave a supervisor to the tests that count descriptors.
+    await release(await run(get(), "sleep", [tag()]))
   })
 
   it("35: out of descriptors, and the server serves on", async () => {

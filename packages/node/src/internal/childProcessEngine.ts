@@ -1,5 +1,5 @@
 /** The fallback engine: `node:child_process`, each job in a session and process group of its own, and a watchdog. */
-import { markName } from "@effect-process/spawn-server"
+import { errnoName, markName } from "@effect-process/spawn-server"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -14,7 +14,7 @@ import type { Stream } from "node:stream"
 import { connect, environment } from "./owner.ts"
 import * as childProcessJob from "./childProcessJob.ts"
 import { noTerminal, start as startStage, unsupported } from "./childProcessStage.ts"
-import { errnoName, find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
+import { find as findShield, inheritable, type Shield } from "./descriptorShield.ts"
 import { atStage, errnoOf, failure, isExhaustion } from "./errno.ts"
 import * as kernelPipes from "./kernelPipes.ts"
 import type { KernelPipe } from "./kernelPipes.ts"
@@ -45,14 +45,18 @@ const statusOf = (stream: Stream): Effect.Effect<string> => {
   return Deferred.await(status)
 }
 
-/** A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. */
-const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> =>
-  Effect.async((resume) => {
-    child.once("error", (error) => {
-      for (const stream of child.stdio ?? []) stream?.destroy()
-      resume(Effect.fail(failed(error, file, stage)))
-    })
+/**
+ * A child without a pid was not spawned; its error comes in a later turn. Its `kill` must not be called. Listens from now on: an
+ * error that nobody listens to ends the program, and when a fiber gets there is its scheduler's to say.
+ */
+const failureOf = (child: ChildProcess, file: string, stage: StageRequest): Effect.Effect<never, SpawnFailure> => {
+  const failure = Deferred.unsafeMake<never, SpawnFailure>(FiberId.none)
+  child.once("error", (error) => {
+    for (const stream of child.stdio ?? []) stream?.destroy()
+    Deferred.unsafeDone(failure, Effect.fail(failed(error, file, stage)))
   })
+  return Deferred.await(failure)
+}
 
 const failed = (error: unknown, file: string, stage: StageRequest): SpawnFailure => {
   if (error instanceof SpawnFailure) return error
@@ -117,7 +121,8 @@ class Launch {
       if (status !== undefined) {
         const exec = Effect.flatMap(
           statusOf(status),
-          (errno) => errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(errno), "exec", file), index))
+          (errno) =>
+            errno === "" ? Effect.void : Effect.fail(atStage(failure(errnoName(Number(errno)), "exec", file), index))
         )
         this.statuses.push(exec)
       }
@@ -195,7 +200,15 @@ export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, S
       Effect.sync(() => new Watchdog(mark)),
       (self) => Effect.promise(() => self.close())
     )
-    const inherited = inheritable()
+    const inherited = yield* Effect.try({
+      try: inheritable,
+      catch: (cause) =>
+        new EngineUnavailable({
+          engine: "child-process",
+          reason: `the descriptors of this program cannot be listed (${errnoOf(cause)})`,
+          cause
+        })
+    })
     const shield = findShield(inherited)
     if (inherited.length > 0 && shield === undefined) {
       yield* Effect.logWarning(

@@ -11,9 +11,6 @@ import { GroupWatch, sendTo } from "./groupWatch.ts"
 import type { SocketInput, SocketOutput } from "./pipes.ts"
 import * as processTable from "./processTable.ts"
 
-/** Node's types leave out some signals that its tables have; what it does not know it refuses, and that is answered. */
-const nodeSignal = (signal: Signal): NodeJS.Signals => signal as NodeJS.Signals
-
 /** Exits that are found in one turn of the event loop: which of them was first cannot be told. */
 let turn = 0
 let turning = false
@@ -71,7 +68,7 @@ class Member {
   }
 
   signalLeader(signal: Signal): string | undefined {
-    return this.exit === undefined ? sendTo(this.pid, nodeSignal(signal)) : "ESRCH"
+    return this.exit === undefined ? sendTo(this.pid, signal) : "ESRCH"
   }
 }
 
@@ -135,7 +132,7 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
     signal: (signal, to) =>
       Effect.suspend(() => {
         const errnos = to === "group"
-          ? members.map(({ group }) => group.send(nodeSignal(signal)))
+          ? members.map(({ group }) => group.send(signal))
           : members.slice(0, 1).map((member) => member.signalLeader(signal))
         if (errnos.includes(undefined)) return Effect.void
         return new SignalFailure({ reason: errnos.every((errno) => errno === "ESRCH") ? "Gone" : "PermissionDenied" })
@@ -143,7 +140,7 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
     terminate: (signal) =>
       Effect.sync(() => {
         sample()
-        for (const { group } of members) group.send(nodeSignal(signal))
+        for (const { group } of members) group.send(signal)
         for (const { group } of members) {
           // A stopped process gets the signal when it goes on.
           group.send("SIGCONT")
@@ -158,7 +155,7 @@ export const make = (running: readonly [Running, ...ReadonlyArray<Running>], { i
         .map(processTable.describe).filter((info): info is ProcessInfo => info !== undefined)
     ),
     survivors: Effect.sync(() =>
-      members.flatMap((member) => processTable.membersOf(member.pid)).map(({ pid, state }) => ({ pid, state }))
+      members.flatMap((member) => processTable.membersOf(member.pid) ?? []).map(({ pid, state }) => ({ pid, state }))
     ),
     usage: Effect.sync(sample),
     extendDeadline: () => Effect.void

@@ -122,8 +122,15 @@ class Descriptors {
     return "ignore"
   }
 
+  /** Whatever is said of it: the child has its own, and runs. */
   close(): void {
-    for (const fd of this.opened) fs.closeSync(fd)
+    for (const fd of this.opened) {
+      try {
+        fs.closeSync(fd)
+      } catch {
+        // A network file system, say; the number is free all the same. See close(2).
+      }
+    }
   }
 }
 

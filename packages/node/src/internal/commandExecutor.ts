@@ -3,8 +3,10 @@ import type * as Platform from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import { BadArgument, isPlatformError, type PlatformError } from "@effect/platform/Error"
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as FiberId from "effect/FiberId"
 import { BaseProto } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -326,13 +328,30 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
   }
 }
 
+/**
+ * Done when it is first asked for, beside whoever asks, and remembered. `Effect.cached` does it within the first one, and remembers
+ * for ever when that is interrupted.
+ */
+const firstTime = <A>(make: Effect.Effect<A>): Effect.Effect<Effect.Effect<A>, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => {
+    const made = Deferred.unsafeMake<A>(FiberId.none)
+    let hasBegun = false
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const begin = hasBegun ? Effect.void : Effect.forkIn(Effect.intoDeferred(make, made), scope)
+        hasBegun = true
+        return Effect.zipRight(begin, restore(Deferred.await(made)))
+      })
+    )
+  })
+
 export const layer: Layer.Layer<CommandExecutor.CommandExecutor, never, ProcessSpawner> = Layer.scoped(
   CommandExecutor.CommandExecutor,
   Effect.gen(function*() {
     const spawner = yield* ProcessSpawner
     // Node's own pipes cost little, and its children open a FIFO by a shell.
     const isShared = spawner.guarantees.engine === "spawn-server"
-    const shared = yield* Effect.cached(Scope.extend(makeIdleStdin, yield* Effect.scope))
+    const shared = yield* firstTime(Scope.extend(makeIdleStdin, yield* Effect.scope))
     return make(spawner, new Idle(isShared ? shared : Effect.succeed(costly)))
   })
 )

@@ -4,7 +4,6 @@
  * mark them, so, only where there are some, children start through a line of perl(1) that does.
  */
 import * as fs from "node:fs"
-import * as os from "node:os"
 
 /** Source: open(2), the value that /proc/PID/fdinfo shows on every Linux that Node runs on. */
 const closeOnExec = 0o2000000
@@ -76,10 +75,4 @@ export const find = (descriptors: ReadonlyArray<number>): Shield | undefined => 
       ...args
     ]
   }
-}
-
-/** The name of the errno that came over the status pipe. */
-export const errnoName = (status: string): string => {
-  const number = Number(status)
-  return Object.entries(os.constants.errno).find(([, value]) => value === number)?.[0] ?? "EUNKNOWN"
 }

@@ -2,6 +2,7 @@
  * Tells when a process group is empty. Node waits for the leader; the other members are not its children, so they can only be
  * looked at again and again: closely while somebody waits for the end, now and then otherwise.
  */
+import type { Signal } from "effect-process/Signal"
 import { errnoOf } from "./errno.ts"
 import * as processTable from "./processTable.ts"
 
@@ -49,17 +50,20 @@ export class GroupWatch {
   }
 
   /** The errno when nobody got the signal. */
-  send(signal: NodeJS.Signals): string | undefined {
+  send(signal: Signal): string | undefined {
     // Without the leader, a group that has just become empty could be another's by now: a living member proves it is ours.
-    if (this.leaderExited && !this.hasMembers()) return "ESRCH"
+    if (this.leaderExited && this.hasMembers() !== true) return "ESRCH"
     return sendTo(-this.pgid, signal)
   }
 
-  private hasMembers(): boolean {
+  /** Undefined when it cannot be told now: then it is not empty, and not provably ours. */
+  private hasMembers(): boolean | undefined {
     if (this.empty || sendTo(-this.pgid, 0) === "ESRCH") return false
     if (this.members.some((pid) => processTable.isStillMember(pid, this.pgid))) return true
     // Zombies are members for kill(2). Those that are not ours to wait for count as gone.
-    this.members = processTable.membersOf(this.pgid).map(({ pid }) => pid)
+    const members = processTable.membersOf(this.pgid)
+    if (members === undefined) return undefined
+    this.members = members.map(({ pid }) => pid)
     return this.members.length > 0
   }
 
@@ -76,13 +80,14 @@ export class GroupWatch {
 
   private look(): void {
     if (this.empty) return
-    if (!this.hasMembers()) {
+    const has = this.hasMembers()
+    if (has === false) {
       this.empty = true
       clearTimeout(this.timer)
       this.onEmpty()
       return
     }
-    if (this.killing) sendTo(-this.pgid, "SIGKILL")
+    if (this.killing && has === true) sendTo(-this.pgid, "SIGKILL")
     this.schedule()
   }
 }
@@ -91,9 +96,10 @@ export class GroupWatch {
  * kill(2), with the errno as an answer. A pid of 0 or -1 would be the owner's own group, or everything: Node's own `kill` of a
  * child that was never spawned does that.
  */
-export const sendTo = (pid: number, signal: NodeJS.Signals | 0): string | undefined => {
+export const sendTo = (pid: number, signal: Signal | 0): string | undefined => {
   if (!Number.isInteger(pid) || Math.abs(pid) < 2) return "ESRCH"
   try {
+    // A signal that Node does not know it refuses, and that is answered.
     process.kill(pid, signal)
     return undefined
   } catch (error) {

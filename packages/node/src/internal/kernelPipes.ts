@@ -46,6 +46,22 @@ const openAll = (names: ReadonlyMap<number, string>): ReadonlyMap<number, Kernel
   }
 }
 
+/** Each by itself: to look into the directory takes a descriptor, and there may be none. */
+const remove = (directory: string, names: Iterable<string>): void => {
+  for (const name of names) {
+    try {
+      fs.unlinkSync(name)
+    } catch {
+      // It was not made.
+    }
+  }
+  try {
+    fs.rmdirSync(directory)
+  } catch {
+    // Somebody has put something into it.
+  }
+}
+
 /** One for each key; to be handed to children in the turn in which they come. */
 export const make = (keys: ReadonlyArray<number>): Effect.Effect<ReadonlyMap<number, KernelPipe>, SpawnFailure> =>
   keys.length === 0 ? Effect.succeed(new Map()) : Effect.async((resume) => {
@@ -63,7 +79,7 @@ export const make = (keys: ReadonlyArray<number>): Effect.Effect<ReadonlyMap<num
       } catch (error) {
         resume(Effect.fail(failed(error)))
       } finally {
-        fs.rmSync(directory, { recursive: true, force: true })
+        remove(directory, names.values())
       }
     })
   })

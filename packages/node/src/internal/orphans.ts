@@ -15,6 +15,7 @@ import type { ProcessInfo } from "effect-process"
 import type { OrphanSource, Seen } from "effect-process/Orphans"
 import { isDead } from "effect-process/ProcessInfo"
 import type { Signal } from "effect-process/Signal"
+import { sendTo } from "./groupWatch.ts"
 import * as procTable from "./procTable.ts"
 import * as psTable from "./psTable.ts"
 import { environment as watchdogEnvironment, markOfWatchdog } from "./watchdog.ts"
@@ -117,13 +118,10 @@ const isLiving = ({ pid, startTime }: ProcessInfo): boolean => {
 
 /** What is left between the look and the signal is a few microseconds, in which the pid would have to come round again. */
 const send = (target: ProcessInfo, signal: Signal): "sent" | "gone" | "denied" => {
-  if (target.pid < 2 || !isLiving(target)) return "gone"
-  try {
-    process.kill(target.pid, signal)
-    return "sent"
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? "denied" : "gone"
-  }
+  if (!isLiving(target)) return "gone"
+  const errno = sendTo(target.pid, signal)
+  if (errno === undefined) return "sent"
+  return errno === "EPERM" ? "denied" : "gone"
 }
 
 export const source: OrphanSource = {

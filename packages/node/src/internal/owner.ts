@@ -6,6 +6,8 @@ import * as net from "node:net"
 
 export const connect = (port: number, host: string): Effect.Effect<boolean> =>
   Effect.async((resume) => {
+    // What Node throws for.
+    if (!(Number.isInteger(port) && port > 0 && port < 65_536)) return resume(Effect.succeed(false))
     const socket = net.connect({ port, host })
     const answer = (connected: boolean) => {
       socket.destroy()

@@ -6,7 +6,8 @@ import type { ProcessInfo } from "effect-process"
 import { type ProcessState, processStates } from "effect-process/ProcessInfo"
 import * as fs from "node:fs"
 
-const millisOf = (ticks: number): number => ticks * 1000 / procfs.ticksPerSecond()
+/** Of clock ticks. */
+export const millisOf = (ticks: number): number => ticks * 1000 / procfs.ticksPerSecond()
 
 let bootTime: number | undefined
 

@@ -26,13 +26,19 @@ const hasProc = process.platform === "linux"
 const isDead = (row: Row): boolean =>
   procfs.isDeadState(row.state) && (!hasProc || procfs.livingThread(row.pid) === undefined)
 
-/** All rows, those of zombies too. */
-const snapshot = (): ReadonlyArray<Row> =>
-  hasProc ? procfs.listPids().map(procfs.readStat).filter((row) => row !== undefined) : psTable.rows("-A")
+/** All rows, those of zombies too; undefined when they cannot be listed, as by a program that has no descriptors left. */
+const snapshot = (): ReadonlyArray<Row> | undefined => {
+  if (!hasProc) return psTable.rows("-A")
+  try {
+    return procfs.listPids().map(procfs.readStat).filter((row) => row !== undefined)
+  } catch {
+    return undefined
+  }
+}
 
-/** Those members of a process group that live. */
-export const membersOf = (pgid: number): ReadonlyArray<Row> =>
-  snapshot().filter((row) => row.pgid === pgid && !isDead(row))
+/** Those members of a process group that live; undefined when that cannot be told now. */
+export const membersOf = (pgid: number): ReadonlyArray<Row> | undefined =>
+  snapshot()?.filter((row) => row.pgid === pgid && !isDead(row))
 
 /** Whether a process that was seen as a member of a group still is one. */
 export const isStillMember = (pid: number, pgid: number): boolean => {
@@ -40,9 +46,9 @@ export const isStillMember = (pid: number, pgid: number): boolean => {
   return row !== undefined && row.pgid === pgid && !isDead(row)
 }
 
-/** The living rows of a group and of everything below it, the leader's own not among them. */
+/** The living rows of a group and of everything below it, the leader's own not among them; none when they cannot be listed. */
 export const descendantsOf = (pgid: number): ReadonlyArray<Row> => {
-  const rows = snapshot()
+  const rows = snapshot() ?? []
   const found = new Set<Row>(rows.filter((row) => row.pgid === pgid))
   const pids = new Set<number>([pgid, ...[...found].map((row) => row.pid)])
   for (let grown = true; grown;) {
@@ -80,7 +86,7 @@ export const usageOf = (pid: number): ResourceUsage | undefined => {
   const stat = hasProc ? procfs.readStat(pid) : undefined
   if (stat === undefined) return undefined
   const status = procfs.readProc(`/proc/${pid}/status`) ?? ""
-  const duration = (ticks: number) => Duration.millis(ticks * 1000 / procfs.ticksPerSecond())
+  const duration = (ticks: number) => Duration.millis(procTable.millisOf(ticks))
   return {
     userTime: duration(stat.userTicks + stat.childrenUserTicks),
     systemTime: duration(stat.systemTicks + stat.childrenSystemTicks),

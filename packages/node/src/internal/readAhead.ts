@@ -87,10 +87,7 @@ export const readAhead = <E>(
     })
 
     // Who stops early closes the pipe, as `head` does.
-    const stop = Effect.suspend(() => {
-      reader.unsafeInterruptAsFork(reader.id())
-      return Effect.void
-    })
+    const stop = Effect.sync(() => reader.unsafeInterruptAsFork(reader.id()))
 
     return {
       stream: Stream.suspend(() => {

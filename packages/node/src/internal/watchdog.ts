@@ -6,8 +6,9 @@
  * before each spawn, and every child carries a mark in its environment: the watchdog also ends what bears the mark, and
  * with an intent open it keeps looking until the child must have come to its exec.
  */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Socket } from "node:net"
+import type { Writable } from "node:stream"
 
 /** The watchdog is idle when its layer closes, so it goes at once; this bounds the wait when the machine is overloaded. */
 const closeBound = 2_000
@@ -136,40 +137,55 @@ export class Watchdog {
     this.start()
   }
 
+  private spawn(): ChildProcessByStdio<Writable, null, null> | undefined {
+    try {
+      return spawn("/bin/sh", ["-c", script(process.pid), name, this.mark], {
+        detached: true,
+        cwd: "/",
+        env: environment,
+        stdio: ["pipe", "ignore", "ignore"]
+      })
+    } catch {
+      // Out of memory; other wants are told by an event.
+      return undefined
+    }
+  }
+
   private start(): void {
-    const child = spawn("/bin/sh", ["-c", script(process.pid), name, this.mark], {
-      detached: true,
-      cwd: "/",
-      env: environment,
-      stdio: ["pipe", "ignore", "ignore"]
+    const child = this.spawn()
+    this.child = undefined
+    child?.on("error", () => {
+      // Without resources for it there are none for the owner's spawns either, before each of which it is tried again.
     })
+    // Out of descriptors, Node makes no pipe.
+    if (child?.pid === undefined) return
     this.child = child
-    child.on("error", () => {
-      // There is no second way to be told; a spawn that fails for want of resources fails the owner's spawns as well.
-    })
     child.stdin.on("error", () => {
       // The exit of the watchdog is what is acted on.
     })
     child.on("exit", () => {
       if (this.child !== child || this.closing) return
       this.start()
-      this.write([this.intent === undefined ? "" : `i ${this.intent}\n`, ...this.groups.values()].join(""))
     })
     // The watchdog must not keep the owner's event loop alive.
     child.unref()
     // Node types it as a Writable; a pipe of a child is a socket.
     const socket = child.stdin as unknown as Socket
     socket.unref()
+    this.pending = ""
+    this.write([this.intent === undefined ? "" : `i ${this.intent}\n`, ...this.groups.values()].join(""))
   }
 
   /** Node writes to a pipe at once, in the call, so a line is out before the owner can be lost to anything later. */
   private write(line: string): void {
-    this.child?.stdin?.write(this.pending + line)
+    const lines = this.pending + line
     this.pending = ""
+    if (lines !== "") this.child?.stdin?.write(lines)
   }
 
   /** Before a spawn. */
   announce(signal: string, graceMillis: number): void {
+    if (this.child === undefined) this.start()
     const terms = `${signal.replace(/^SIG/, "")} ${Math.ceil(graceMillis / 10)}`
     if (this.intent !== terms) this.write(`i ${terms}\n`)
     this.intent = terms

@@ -99,8 +99,17 @@ export const name = (self: Command<unknown, unknown>): string => specName(specOf
 export const specName = ({ stages }: Spec): string =>
   stages.map((stage) => stageName(stage) + (stage.feeds === undefined ? "" : bars[stage.feeds])).join("")
 
+/**
+ * A change of what a command says, as one of the command. Whoever exports it says what becomes of its types.
+ *
+ * @internal
+ */
+export const changing =
+  <A>(set: (self: Spec, value: A) => Spec) => (self: Command<unknown, unknown>, value: A): Command =>
+    map(self, (old) => set(old, value))
+
 /** Makes a combinator of one argument dual. @internal */
 export const setter = <A>(set: (self: Spec, value: A) => Spec): {
   (value: A): <E, R>(self: Command<E, R>) => Command<E, R>
   <E, R>(self: Command<E, R>, value: A): Command<E, R>
-} => dual(2, <E, R>(self: Command<E, R>, value: A): Command<E, R> => map(self, (old) => set(old, value)))
+} => dual(2, changing(set))

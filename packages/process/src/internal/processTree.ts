@@ -1,5 +1,17 @@
-/** Rows of the process table as a tree: who is below whom, and how that is drawn. */
+/** Rows of the process table: made fit to be shown, and as a tree of who is below whom. */
 import type { ProcessInfo } from "../ProcessInfo.ts"
+import { printable } from "./text.ts"
+
+/**
+ * Texts that a process chose itself are never handed on raw: they may hold what a terminal obeys.
+ *
+ * @internal
+ */
+export const printableRow = (row: ProcessInfo): ProcessInfo => {
+  const name = printable(row.name)
+  const commandLine = printable(row.commandLine)
+  return name === row.name && commandLine === row.commandLine ? row : { ...row, name, commandLine }
+}
 
 /** @internal */
 export interface Node {

@@ -26,6 +26,7 @@ import { raceFirst } from "./fork.ts"
 import { Once } from "./once.ts"
 import { sleepOn, type Spawner, type StreamName } from "./run.ts"
 import { collectAccepted } from "./runner.ts"
+import { unredact } from "./spec.ts"
 import { LineSplitter } from "./text.ts"
 
 /** @internal */
@@ -267,14 +268,14 @@ const reason = (error: unknown): string => {
 
 /** @internal */
 export const http = (given: string | URL | Redacted.Redacted<string>): Readiness<void, never, ProcessSpawner> => {
-  const url = parse(Redacted.isRedacted(given) ? Redacted.value(given) : String(given))
+  const url = parse(Redacted.isRedacted(given) ? unredact(given) ?? "" : String(given))
   const shown = Redacted.isRedacted(given) ? "<redacted>" : url === undefined ? String(given) : withoutUser(url)
-  const port = Number(url?.port) || (defaultPorts[url?.protocol ?? ""] ?? 0)
+  const port = url === undefined ? 0 : url.port === "" ? defaultPorts[url.protocol] ?? 0 : Number(url.port)
   // An address of IPv6 stands in brackets.
   const host = (url?.hostname ?? "").replaceAll(/^\[|\]$/g, "")
   return leaf({
     description: `an answer of ${shown}`,
-    problem: url === undefined
+    problem: url === undefined || !isPort(port)
       ? `${shown} is no address of HTTP; write one such as "http://localhost:3000/"`
       : undefined,
     before: mustBeFree(port, host),

@@ -16,10 +16,11 @@ import type { Readiness } from "../Readiness.ts"
 import { Backlog } from "./backlog.ts"
 import { bounds } from "./bounds.ts"
 import { name, specOf } from "./command.ts"
+import { dryRun } from "./dryRun.ts"
 import { raceFirst } from "./fork.ts"
 import { checkOf, NeverReady, type Watched } from "./readiness.ts"
 import { sleepOn, type Spawner, type StreamName, streamNames } from "./run.ts"
-import { secretsOf } from "./spec.ts"
+import { durationOf, secretsOf, show } from "./spec.ts"
 import { scrub, Tail } from "./text.ts"
 
 /** The same process, but for its outputs. */
@@ -183,11 +184,11 @@ export const startReady = <E, R, A, E2, R2>(
     const spawner = yield* ProcessSpawner
     const check = checkOf(readiness)
     const secrets = secretsOf(specOf(self))
-    const timeout = Duration.decodeUnknown(options?.timeout ?? defaultTimeout)
-    const problem = check.problem ??
-      (Option.isNone(timeout)
-        ? "the timeout of startReady is no duration; write one such as \"30 seconds\""
-        : undefined)
+    const given = options?.timeout ?? defaultTimeout
+    const timeout = durationOf(given)
+    const problem = check.problem ?? (Option.isNone(timeout)
+      ? `the timeout of startReady, ${show(given)}, is no duration; write "30 seconds" or a number of milliseconds`
+      : undefined)
     if (problem !== undefined) return yield* invalid(self, scrub(problem, secrets))
     const bound = Option.getOrElse(timeout, () => defaultTimeout)
     const outputs = new Outputs(self)
@@ -202,7 +203,8 @@ export const startReady = <E, R, A, E2, R2>(
         stdoutTail: outputs.tail("stdout"),
         stderrTail: outputs.tail("stderr")
       })
-    yield* Effect.mapError(check.before(spawner), ({ detail }) => notReady(detail, undefined))
+    const isDry = spawner.guarantees.engine === dryRun.guarantees.engine
+    if (!isDry) yield* Effect.mapError(check.before(spawner), ({ detail }) => notReady(detail, undefined))
 
     // A scope of its own, because a server that does not become ready ends here and not with its surroundings.
     return yield* Effect.uninterruptibleMask((restore) =>
@@ -211,6 +213,7 @@ export const startReady = <E, R, A, E2, R2>(
         yield* Scope.addFinalizer(scope, outputs.close)
         const server = Effect.gen(function*() {
           const process = yield* Scope.extend(spawner.spawn(self), scope)
+          if (isDry) return yield* notReady("a dry run starts no server", undefined)
           yield* outputs.begin(process)
           yield* Scope.addFinalizer(scope, lastWords(process, outputs, spawner))
           const waits: Watched["waits"] = new Set()

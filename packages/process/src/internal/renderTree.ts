@@ -130,10 +130,11 @@ export const renderTree = (rows: ReadonlyArray<ProcessInfo>, style: Style): stri
   return lines.join("\n")
 }
 
+const two = (value: number): string => String(value).padStart(2, "0")
+
 /** Days only where there are some, as ps(1) has it: `1-02:03:04`. */
 const clock = (duration: Duration.Duration): string => {
   const seconds = Math.floor(Duration.toSeconds(duration))
-  const two = (value: number): string => String(value).padStart(2, "0")
   const days = Math.floor(seconds / 86_400)
   const rest = `${two(Math.floor(seconds / 3600) % 24)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
   return days === 0 ? rest : `${days}-${rest}`
@@ -143,7 +144,6 @@ const clock = (duration: Duration.Duration): string => {
 const moment = (millis: number): string => {
   if (millis === 0) return "?"
   const date = new Date(millis)
-  const two = (value: number): string => String(value).padStart(2, "0")
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
 }

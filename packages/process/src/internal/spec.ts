@@ -179,7 +179,8 @@ export const pipe = (self: Spec, next: Spec, from: From): Spec => {
 
 const limitNames: ReadonlyArray<string> = ["cpu", "addressSpace", "openFiles", "fileSize", "processes", "core"]
 
-const isCount = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 0
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
 
 /** @internal */
 export const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
@@ -212,11 +213,18 @@ export const setEnv = (
 
 const set = (self: Spec, settings: Settings): Spec => ({ ...self, settings: { ...self.settings, ...settings } })
 
+/**
+ * A duration, or nothing where it is none. `Duration` itself makes zero of a number that is no amount of time.
+ *
+ * @internal
+ */
+export const durationOf = (input: unknown): Option.Option<Duration.Duration> =>
+  typeof input === "number" && !(input >= 0) ? Option.none() : Duration.decodeUnknown(input)
+
 /** @internal */
 export const setDuration = (self: Spec, key: "gracePeriod" | "timeout", input: Duration.DurationInput): Spec => {
-  const decoded = Duration.decodeUnknown(input)
-  // Duration makes zero of what is no amount of time.
-  if (Option.isNone(decoded) || (typeof input === "number" && !(input >= 0))) {
+  const decoded = durationOf(input)
+  if (Option.isNone(decoded)) {
     return withProblem(self, `${key} ${show(input)} is no duration; write "2 seconds" or a number of milliseconds`)
   }
   return key === "timeout" || Duration.isFinite(decoded.value)
@@ -233,10 +241,11 @@ export const setKillSignal = (self: Spec, signal: Signal): Spec =>
 /** @internal */
 export const setAccepted = (self: Spec, codes: ReadonlyArray<number | "any">): Spec => {
   if (codes.includes("any")) return each(self, (stage) => ({ ...stage, accepted: "any" }))
-  const bad = codes.find((code) => !isCount(code) || code > 255)
-  return bad === undefined
+  // Not by `find`, which would give `undefined` for a code that is just that.
+  const bad = codes.findIndex((code) => !isCount(code) || code > 255)
+  return bad < 0
     ? each(self, (stage) => ({ ...stage, accepted: codes.filter((code) => code !== "any") }))
-    : withProblem(self, `acceptExitCodes: ${show(bad)} is no exit code; they are 0 to 255`)
+    : withProblem(self, `acceptExitCodes: ${show(codes[bad])} is no exit code; they are 0 to 255`)
 }
 
 /** @internal */
@@ -253,7 +262,10 @@ export const setLimits = (self: Spec, limits: Limits): Spec => {
   )
   return bad === undefined
     ? each(self, (stage) => ({ ...stage, limits: { ...stage.limits, ...limits } }))
-    : withProblem(self, `limits: ${bad[0]} = ${show(bad[1])}; write a whole number for one of ${limitNames.join(", ")}`)
+    : withProblem(
+      self,
+      `limits: ${bad[0]} = ${show(bad[1])}; write a whole number or Infinity for one of ${limitNames.join(", ")}`
+    )
 }
 
 /** @internal */
@@ -315,10 +327,16 @@ export const setUser = (self: Spec, user: User): Spec => {
   if (user.groups !== undefined && !Array.isArray(user.groups)) {
     return withProblem(self, `user: groups ${show(user.groups)}; write an array of ids`)
   }
-  const bad = [user.uid, user.gid, ...(user.groups ?? [])].find((id) => !isCount(id) || id >= 2 ** 32 - 1)
+  const ids = [
+    ["uid", user.uid] as const,
+    ["gid", user.gid] as const,
+    ...(user.groups ?? []).map((group) => ["groups", group] as const)
+  ]
+  // The largest one says "no change" to setresuid(2).
+  const bad = ids.find(([, id]) => !isCount(id) || id >= 2 ** 32 - 1)
   return bad === undefined
     ? each(self, (stage) => ({ ...stage, user }))
-    : withProblem(self, `user: ${show(bad)} is no id; write whole numbers from 0`)
+    : withProblem(self, `user: ${bad[0]} ${show(bad[1])} is no id; write a whole number from 0`)
 }
 
 /**

@@ -21,18 +21,27 @@ export interface Remains {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+/** Undefined where /proc cannot be listed just now, as by a program that has no descriptors left: that is not empty. */
+const orphansOf = (mark: string): ReturnType<typeof findOrphans> | undefined => {
+  try {
+    return findOrphans(mark)
+  } catch {
+    return undefined
+  }
+}
+
 /** What is left. */
 const endOrphans = async (mark: string | undefined, withinMs: number): Promise<ReadonlyArray<ProcessRow>> => {
   if (mark === undefined) return []
   const until = performance.now() + withinMs
   for (;;) {
-    const found = findOrphans(mark)
-    if (found.length === 0 || performance.now() > until) {
-      return found.map(({ pid }) => readRow(pid)).filter((row) => row !== undefined)
+    const found = orphansOf(mark)
+    if (found?.length === 0 || performance.now() > until) {
+      return (found ?? []).map(({ pid }) => readRow(pid)).filter((row) => row !== undefined)
     }
     // Stopped first, so that none forks while the others are ended.
     for (const signal of ["SIGSTOP", "SIGKILL"] as const) {
-      for (const { pid, start } of found) {
+      for (const { pid, start } of found ?? []) {
         try {
           if (readStat(pid)?.start === start) process.kill(pid, signal)
         } catch {

@@ -1,6 +1,7 @@
 /** The variable by which it is known whose a process is: what is in it, and whether the one that it names still lives. */
 import { randomUUID } from "node:crypto"
 import { isDeadState, livingThread, readProc, readStat } from "./procfs.ts"
+import { presence } from "./presence.ts"
 
 /**
  * The variable by which it is known whose a process is.
@@ -88,15 +89,6 @@ export const markIn = (environment: string): Mark | undefined => {
   return parseMark(environment.slice(from, environment.indexOf("\0", from)))
 }
 
-/** Whether there is a process with this pid, one that is hidden from us too. */
-const exists = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
 /**
  * Whether the owner lives. Its pid may be another's by now, and it may be a zombie. In doubt it lives.
  *
@@ -113,6 +105,7 @@ export const isOwnerAlive = ({ boot, pid, start }: Mark): boolean => {
   const now = bootId()
   if (boot !== "" && now !== "" && boot !== now) return false
   const stat = readStat(pid)
-  if (stat === undefined) return exists(pid)
+  // It may be hidden from us.
+  if (stat === undefined) return presence(pid) !== "gone"
   return String(stat.start) === start && (!isDeadState(stat.state) || livingThread(pid) !== undefined)
 }

@@ -208,7 +208,7 @@ export const listPids = (): Array<number> => {
   const pids: Array<number> = []
   for (const name of fs.readdirSync("/proc")) {
     const first = name.charCodeAt(0)
-    if (first >= 48 && first <= 57) pids.push(Number(name))
+    if (first >= zero && first <= nine) pids.push(Number(name))
   }
   return pids
 }

@@ -8,13 +8,8 @@ const name = "effect-process-spawn-server"
 /** Where `scripts/build.mjs` puts it. */
 const built = fileURLToPath(new URL(`../../build/${name}`, import.meta.url))
 
-/**
- * The package that brings the program for a platform.
- *
- * @internal
- */
-export const prebuiltPackage = (platform: string, arch: string): string =>
-  `@effect-process/spawn-server-${platform}-${arch}`
+/** The package that brings the program for a platform. */
+const prebuiltPackage = (platform: string, arch: string): string => `@effect-process/spawn-server-${platform}-${arch}`
 
 const prebuilt = (): string | undefined => {
   try {

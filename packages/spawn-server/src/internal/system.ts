@@ -2,13 +2,28 @@
 import * as os from "node:os"
 import type { ProcessRow } from "../Job.ts"
 import { environmentOf, isDeadState, listPids, readCommandLine, readStat, ticksPerSecond } from "./procfs.ts"
+import { presence } from "./presence.ts"
 
-const errnoNames = new Map<number, string>()
-for (const [name, value] of Object.entries(os.constants.errno)) if (!errnoNames.has(value)) errnoNames.set(value, name)
-const errnoAliases = new Map([[11, "EAGAIN"], [95, "EOPNOTSUPP"], [35, "EDEADLK"]])
+/** Some numbers have two names: the usual one is last here, and counts. */
+const errnoNames = new Map<number, string>([
+  ...Object.entries(os.constants.errno).map(([name, value]) => [value, name] as const).toReversed(),
+  [os.constants.errno.EAGAIN, "EAGAIN"],
+  [os.constants.errno.EOPNOTSUPP, "EOPNOTSUPP"],
+  [os.constants.errno.EDEADLK, "EDEADLK"]
+])
 
-/** @internal */
-export const errnoName = (errno: number): string => errnoAliases.get(errno) ?? errnoNames.get(errno) ?? `E${errno}`
+/**
+ * The name of an error of a system call, by its number. Source: errno(3).
+ *
+ * @example
+ * import { errnoName } from "@effect-process/spawn-server"
+ *
+ * errnoName(2) // => "ENOENT"
+ *
+ * @since 0.1.0
+ * @category names
+ */
+export const errnoName = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`
 
 /**
  * What a supervisor would say of a process: for when there is none any more.
@@ -26,7 +41,7 @@ export const readRow = (pid: number): ProcessRow | undefined => {
     pgid,
     sid,
     state,
-    denied: isDenied(pid),
+    denied: presence(pid) === "denied",
     start,
     rssBytes,
     cpuMicros: (userTicks + systemTicks) * 1_000_000 / ticksPerSecond(),
@@ -34,21 +49,14 @@ export const readRow = (pid: number): ProcessRow | undefined => {
   }
 }
 
-const isDenied = (pid: number): boolean => {
-  try {
-    return !process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
 /**
- * What supervisors and servers call themselves, see PR_SET_NAME.
+ * What a supervisor calls itself while it has a job. See PR_SET_NAME of prctl(2).
  *
  * @since 0.1.0
  * @category names
  */
 export const supervisorName = "ep-supervisor"
+
 /**
  * What a spawn server calls itself. See PR_SET_NAME of prctl(2).
  *

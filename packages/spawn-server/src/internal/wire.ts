@@ -3,8 +3,7 @@
 /** @internal */
 export const version = 1
 
-/** @internal */
-export const headerBytes = 8
+const headerBytes = 8
 
 /** @internal */
 export const maximumBody = 8 * 1024 * 1024
