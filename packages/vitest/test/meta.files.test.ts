@@ -5,7 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { failed, passed, ranIn, type Report, runDirectory, runProjects, runVitest, skipped } from "./support/runVitest.ts"
+import {
+  failed,
+  passed,
+  ranIn,
+  type Report,
+  runDirectory,
+  runProjects,
+  runVitest,
+  skipped
+} from "./support/runVitest.ts"
 
 const fileOf = (report: Report, name: string) => {
   const file = report.files.find((file) => file.name === name)
@@ -13,23 +22,31 @@ const fileOf = (report: Report, name: string) => {
   return file
 }
 
-const pools = ["threads", "vmThreads", "forks"] as const
-
 const apart = ["alone.fixture.ts", "neighbour.fixture.ts"]
 
 const setup = { include: ["file.fixture.ts"], setupFiles: ["@effect-process/vitest/leak-check"] }
 
-/** All in one run, in which they are also neighbours of each other. */
+/** After the others: pools of a group run at once, and a process may have one pool of threads at a time. */
+const second = { sequence: { groupOrder: 1 } }
+
+/** All in one run. */
 class Run extends Context.Tag("Run")<Run, (project: string) => Report>() {
   static readonly layer = Layer.scoped(
     Run,
     runProjects({
-      ...Object.fromEntries(pools.map((pool) => [pool, { include: apart, pool }])),
-      "one worker": { include: apart, pool: "forks", poolOptions: { forks: { isolate: false, singleFork: true } } },
-      "side by side": { include: ["concurrent.fixture.ts"] },
-      "setup in forks": { ...setup, pool: "forks" },
+      threads: { include: apart, pool: "threads" },
       "setup in threads": { ...setup, pool: "threads" },
-      "setup with options": { include: ["fileClean.fixture.ts"], setupFiles: ["./setup.ts"] }
+      forks: { include: apart, pool: "forks" },
+      "side by side": { include: ["concurrent.fixture.ts"] },
+      vmThreads: { ...second, include: apart, pool: "vmThreads" },
+      "one worker": {
+        ...second,
+        include: apart,
+        pool: "forks",
+        poolOptions: { forks: { isolate: false, singleFork: true } }
+      },
+      "setup in forks": { ...second, ...setup, pool: "forks" },
+      "setup with options": { ...second, include: ["fileClean.fixture.ts"], setupFiles: ["./setup.ts"] }
     })
   )
 }
@@ -48,7 +65,7 @@ layer(Run.layer, { timeout: "2 minutes" })((it) => {
       assert.notInclude(report.output, "sleep 7103")
     }))
 
-  for (const pool of pools) {
+  for (const pool of ["threads", "vmThreads", "forks"]) {
     it.process(`files in one process are told apart (${pool})`, () =>
       Effect.gen(function*() {
         const report = (yield* Run)(pool)
