@@ -9,6 +9,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
+import { gone } from "../support/owners.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
 export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
@@ -120,9 +121,9 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
               process.kill(pid, "SIGKILL")
             }
           }
-          yield* until("the end of all", () =>
-            observer.alive(t.token).length === 0 || undefined)
-          yield* until("the owner's end", () => owner.hasExited() || undefined)
+          yield* gone(t.token)
+          yield* until("the owner's end", () =>
+            owner.hasExited() || undefined)
         })
     )
   }
