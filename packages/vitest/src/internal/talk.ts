@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { Command, type ExitStatus, type Process, StdinError } from "effect-process"
 import type { Conversation, ExpectOptions, Key } from "../Conversation.ts"
 import { ExpectationFailed } from "../ConversationError.ts"
+import { hide } from "./bytes.ts"
 import { sequenceOf } from "./keys.ts"
 import { type AnyPattern, finderOf } from "./patterns.ts"
 import { PlainText } from "./plainText.ts"
@@ -167,9 +168,7 @@ export class Talk<E> implements Conversation<E> {
   }
 
   private hide(text: string): string {
-    let hidden = Command.redact(this.command, text)
-    for (const secret of this.secrets) hidden = hidden.replaceAll(secret, "<redacted>")
-    return hidden
+    return hide(Command.redact(this.command, text), [...this.secrets])
   }
 
   readonly send: Conversation["send"] = (text) =>
