@@ -324,7 +324,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     expect(having(t).length).toBe(1)
   })
 
-  it("its supervisor is killed", async () => {
+  it("goes with its supervisor when that is killed, and the job with it", async () => {
     const t = tag()
     const s = await start(`trap "" HUP; setsid sleep ${t} & sleep ${t}`)
     await until("all sleep", () => having(`sleep\0${t}`).length >= 2)
@@ -343,7 +343,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     expect(s.text).toBe("mine\r\nnamed\r\n64123\r\n")
   })
 
-  it("a program that is not there", async () => {
+  it("of a program that is not there fails the spawn", async () => {
     await expect(get().spawn(command("/nonexistent", [], { terminal: {} }))).rejects.toMatchObject({
       step: "exec",
       code: "ENOENT"
@@ -352,7 +352,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
 })
 
 describe("a pseudo-terminal", () => {
-  it("15: its owner is killed", async () => {
+  it("15: whose owner is killed: its job ends, escapees too", async () => {
     const t = tag()
     const script = `sleep ${t} & (setsid sleep ${t} &); sleep ${t}`
     const options = { terminal: {}, stdin: "pipe", stdout: "pipe", stderr: "pipe" }
