@@ -104,9 +104,11 @@ describe("a hostile child", () => {
       const t = tag()
       const sibling = await sh(server, `trap "" TERM; while :; do sleep ${t}; done`)
       await alive(`sleep\0${t}`)
-      // The supervisor's parent.
-      const r = await sh(server, `read -r _ _ _ up _ </proc/$PPID/stat; kill -${name.slice(3)} $up; exec sleep ${t}`)
+      // The supervisor's parent; once we know of the job, as before, its spawn would fail.
+      const attack = `read go; read -r _ _ _ up _ </proc/$PPID/stat; kill -${name.slice(3)} $up; exec sleep ${t}`
+      const r = await sh(server, attack, { stdin: "pipe" })
       const began = performance.now()
+      r.job.writable(0).on("error", () => {}).end("go\n")
       await Promise.all([sibling.job.empty(), r.job.empty()])
       expect(performance.now() - began).toBeLessThan(grace + slack)
       expect(having(t)).toEqual([])
