@@ -12,8 +12,9 @@ import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { blocksOfMarkdown, examplesOfSource, isSuite, runnable } from "./docsBlocks.mjs"
-import { publicApi, root } from "./publicApi.mjs"
+import { blocksOfMarkdown, examplesOfSource, isSuite, runnable } from "./support/docsBlocks.mjs"
+import { publicApi } from "./support/publicApi.mjs"
+import { root } from "./support/tarballs.mjs"
 
 const project = path.join(root, "test/build/docs")
 const began = Date.now()
@@ -105,7 +106,7 @@ const runAll = (jobs, part) =>
     )
     const cwd = path.join(scratch, String(part))
     fs.mkdirSync(cwd)
-    const child = fork(fileURLToPath(new URL("docsRunner.mjs", import.meta.url)), [list, project], {
+    const child = fork(fileURLToPath(new URL("support/docsRunner.mjs", import.meta.url)), [list, project], {
       cwd,
       env,
       stdio: "inherit"
@@ -133,7 +134,7 @@ const runAll = (jobs, part) =>
 
 /** What imports vitest runs below it: suites as they are, anything else as a test. All files share what they load. */
 const runSuites = (suites, others) => {
-  const checks = JSON.stringify(fileURLToPath(new URL("docsChecks.mjs", import.meta.url)))
+  const checks = JSON.stringify(fileURLToPath(new URL("support/docsChecks.mjs", import.meta.url)))
   fs.writeFileSync(
     path.join(project, "run/others.test.mjs"),
     `import { install } from ${checks}

@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { root } from "./publicApi.mjs"
+import { root } from "./support/tarballs.mjs"
 
 const docs = path.join(root, "docs")
 const site = path.join(docs, "build/site")

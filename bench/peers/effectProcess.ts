@@ -1,6 +1,7 @@
 /** effect-process, on whichever engine a layer gives. */
-import { Deferred, Effect, Exit, ExecutionStrategy, Fiber, type Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { Effect, Exit, ExecutionStrategy, type Layer, ManagedRuntime, Scope, Stream } from "effect"
 import { Command, type ProcessSpawner } from "effect-process"
+import { interrupt } from "../support/interrupt.ts"
 import { busySince, grace, isGreeting, type Limits, type Session } from "./Peer.ts"
 
 const echo = Command.make("echo", "hi")
@@ -36,20 +37,6 @@ export const countEach: Count = (output) =>
         length += chunk.length
       })
     return Effect.map(Stream.runForEach(output, add), () => length)
-  })
-
-const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
-  Effect.gen(function*() {
-    const running = yield* Deferred.make<number>()
-    const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function*() {
-      const process = yield* Command.start(Command.make("sh", "-c", script).pipe(Command.stdin("ignore")))
-      yield* Stream.runForEach(process.stdout, () => Deferred.succeed(running, process.pid))
-    })))
-    const pid = yield* Deferred.await(running)
-    yield* Effect.promise(() => settled(pid))
-    const began = performance.now()
-    yield* Fiber.interrupt(fiber)
-    return performance.now() - began
   })
 
 const survive = (script: string, { env, timeout, variant }: Limits) => {
@@ -89,7 +76,8 @@ export const open = async <E>(layer: Layer.Layer<ProcessSpawner, E>, counted = c
       return runtime.runPromise(Command.string(Command.stdin(Command.make(file, ...args), input)))
     },
     survive: (script, limits) => runtime.runPromiseExit(survive(script, limits)),
-    interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
+    interrupt: (script, settled) =>
+      runtime.runPromise(interrupt(Command.start(Command.stdin(Command.make("sh", "-c", script), "ignore")), settled)),
     live: (count, file, args) => {
       const start = Command.start(Command.stdin(Command.make(file, ...args), "ignore"))
       return runtime.runPromise(times(count, 16, Effect.asVoid(Scope.extend(start, lives))))

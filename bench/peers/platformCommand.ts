@@ -1,21 +1,8 @@
 /** `Command` of @effect/platform, on whichever executor a layer gives. */
 import { Command, type CommandExecutor } from "@effect/platform"
-import { Deferred, Effect, ExecutionStrategy, Exit, Fiber, type Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { Effect, ExecutionStrategy, Exit, type Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { interrupt } from "../support/interrupt.ts"
 import { isGreeting, type Limits, repeat, type Session } from "./Peer.ts"
-
-const interrupt = (script: string, settled: (pid: number) => Promise<void>) =>
-  Effect.gen(function*() {
-    const running = yield* Deferred.make<number>()
-    const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function*() {
-      const process = yield* Command.start(Command.make("sh", "-c", script))
-      yield* Stream.runForEach(process.stdout, () => Deferred.succeed(running, process.pid))
-    })))
-    const pid = yield* Deferred.await(running)
-    yield* Effect.promise(() => settled(pid))
-    const began = performance.now()
-    yield* Fiber.interrupt(fiber)
-    return performance.now() - began
-  })
 
 /** It has no option for ending what it runs; what can be added is not to wait for the end. */
 const survive = (script: string, { env, timeout, variant }: Limits) => {
@@ -44,7 +31,8 @@ export const open = async (layer: Layer.Layer<CommandExecutor.CommandExecutor>):
       const input = Stream.take(Stream.repeatValue(new Uint8Array(size)), count)
       return runtime.runPromise(Command.string(Command.stdin(Command.make(file, ...args), input)))
     },
-    interrupt: (script, settled) => runtime.runPromise(interrupt(script, settled)),
+    interrupt: (script, settled) =>
+      runtime.runPromise(interrupt(Command.start(Command.make("sh", "-c", script)), settled)),
     survive: (script, limits) => runtime.runPromiseExit(survive(script, limits)),
     live: (count, file, args) => {
       const start = Scope.extend(Command.start(Command.make(file, ...args)), lives)

@@ -4,13 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Command, type Signal } from "effect-process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
-
-const gone = (token: string) => timed(until("empty", () => observer.alive(token).length === 0 || undefined))
+import { gone, start } from "../support/owners.ts"
+import { type Suite, timed, until, within } from "../support/scenario.ts"
 
 /** The supervisor of a job and the server, its parent. */
 const above = (pid: number) => {
@@ -75,7 +73,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
         const [elapsed, error] = yield* timed(Effect.flip(job.exit))
         assert.strictEqual(error._tag, "SpawnServerLost")
         within(elapsed, e)
-        within((yield* gone(t.token))[0], e)
+        within(yield* gone(t.token), e)
         const [, own] = yield* timed(Effect.flip(Command.run(t.sh("kill -KILL $PPID; sleep 100"))))
         assert.strictEqual(own._tag, "SpawnServerLost")
         yield* t.isEmpty
@@ -110,7 +108,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
         assert.deepStrictEqual(new Set(errors.map(({ _tag }) => _tag)), new Set(["SpawnServerLost"]))
         within(elapsed, e)
         // In one grace period and not in fifty: the whole of what is promised.
-        within(elapsed + (yield* gone(t.token))[0], g + k + e)
+        within(elapsed + (yield* gone(t.token)), g + k + e)
         assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
       })
   )
@@ -124,19 +122,16 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       assert.strictEqual(error._tag, "SpawnServerLost")
       // Asked every half second, and given two to answer; from then on it is as if it had been killed.
       within(found, 2_500 + e)
-      within((yield* gone(t.token))[0], g + k + e)
+      within(yield* gone(t.token), g + k + e)
       assert.strictEqual(yield* Command.string(t.sh("echo again")), "again\n")
     }))
 
-  const owner = (t: Scenario, mode: string) =>
-    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, t.token])
-
   scenario("15: kill -9 of the owner ends its escapees too", (t) =>
     Effect.gen(function*() {
-      const started = yield* owner(t, "escapees")
+      const started = yield* start(t, "escapees")
       yield* t.seeRunning("sleep 1002", "sleep 1006", "sleep 1007", "sleep 1008")
       process.kill(started.pid, "SIGKILL")
-      const [elapsed] = yield* gone(t.token)
+      const elapsed = yield* gone(t.token)
       assert.isAtLeast(elapsed, g - 50)
       within(elapsed, g + e)
     }))
@@ -144,7 +139,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
   if (guarantees.deadline === "external") {
     scenario("17: a deadline fires while the event loop is blocked", (t) =>
       Effect.gen(function*() {
-        const started = yield* owner(t, "blocked")
+        const started = yield* start(t, "blocked")
         const line = yield* until("the report", () => started.lines.find((line) => line.startsWith("gone")))
         within(Number(line.split(" ")[1]), 500 + e)
         yield* until("the owner's end", () => started.hasExited() || observer.alive(t.token).length === 1 || undefined)
@@ -162,10 +157,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
         const job = yield* Command.start(t.sh("exec sleep 100").pipe(Command.killSignal("SIGRTMIN+3")))
         assert.deepInclude(yield* job.terminate(), { _tag: "Killed", signal: "SIGRTMIN+3" })
         if (!fs.readFileSync("/proc/sys/kernel/core_pattern", "utf8").startsWith("|")) {
-          const dir = yield* Effect.acquireRelease(
-            Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
-            (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
-          )
+          const dir = yield* fixtures.temporaryDirectory
           const dump = t.sh("ulimit -c unlimited; exec sleep 100").pipe(Command.workingDirectory(dir))
           const dumping = yield* Effect.fork(Effect.flip(Command.run(dump)))
           yield* t.seeRunning("sleep 100")
@@ -179,10 +171,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
     "38: a job that waits for a FIFO nobody opens meets its deadline, and can be interrupted",
     (t) =>
       Effect.gen(function*() {
-        const dir = yield* Effect.acquireRelease(
-          Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
-          (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
-        )
+        const dir = yield* fixtures.temporaryDirectory
         const fifo = path.join(dir, "fifo")
         yield* Command.run(t.mark(Command.make("mkfifo", fifo)))
         const waiting = t.sh(`exec cat < ${fifo}`)

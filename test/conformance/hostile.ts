@@ -14,8 +14,8 @@ import * as path from "node:path"
 import { inspect } from "node:util"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
+import { gone, keepersOf, killTogether, startReady } from "../support/owners.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
-import { keepersOf, killTogether, startOwner } from "./orphans.ts"
 
 /** Sets a title and colours, turns the direction of writing, and clears the screen by the 8-bit form. */
 const escapes = "\u001b]0;owned\u0007\u001b[31m\u202e\u009b2Jred"
@@ -195,13 +195,13 @@ export const hostileChildren = ({ bounds: { d, e, g }, scenario, subject }: Suit
     "with a newline in its name, deaf to TERM, does not outlive an owner that is killed",
     (t) =>
       Effect.gen(function*() {
-        const owner = yield* startOwner(t, "masked")
+        const owner = yield* startReady(t, "masked")
         yield* until(
           "it has dressed up",
           () => observer.alive(t.token).some(({ commandLine }) => commandLine === "masked") || undefined
         )
         process.kill(owner.pid, "SIGKILL")
-        const [elapsed] = yield* timed(until("empty", () => observer.alive(t.token).length === 0 || undefined))
+        const elapsed = yield* gone(t.token)
         assert.isAtLeast(elapsed, g - 50)
         within(elapsed, g + e)
       })
@@ -211,7 +211,7 @@ export const hostileChildren = ({ bounds: { d, e, g }, scenario, subject }: Suit
     "that calls itself a supervisor is no less an orphan, nor is what is below it",
     (t) =>
       Effect.gen(function*() {
-        const owner = yield* startOwner(t, "pretender")
+        const owner = yield* startReady(t, "pretender")
         yield* t.seeRunning("sleep 1041")
         yield* killTogether(keepersOf(owner.pid))
         const found = (yield* Orphans.find).filter((orphan) => orphan.owner.pid === owner.pid)

@@ -4,41 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Command, type Orphan, Orphans, ProcessTable } from "effect-process"
 import { spawn } from "node:child_process"
-import * as fs from "node:fs"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
-
-/** An owner of the engine that is put to it, whose jobs have begun. */
-export const startOwner = (t: Scenario, mode: string, token = t.token) =>
-  Effect.tap(
-    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token], {
-      env: { ...process.env, HOSTILE: fixtures.program("hostile") }
-    }),
-    (started) => until("ready", () => started.lines.some((line) => line.startsWith("ready")) || undefined)
-  )
-
-/** All processes, by an observer of our own. */
-const everyone = (): ReadonlyArray<observer.Seen> =>
-  fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0).flatMap((pid) => observer.see(pid) ?? [])
-
-/** An owner, and all that could act when it is gone: its server and supervisors, or its watchdog. */
-export const keepersOf = (pid: number): ReadonlyArray<number> => {
-  const childrenOf = (parent: number) => everyone().filter(({ ppid }) => ppid === parent)
-  const servers = childrenOf(pid).filter(({ commandLine }) => /spawn-server|effect-process-watchdog/.test(commandLine))
-  return [pid, ...servers.flatMap((one) => [one.pid, ...childrenOf(one.pid).map((child) => child.pid)])]
-}
-
-/**
- * Stopped first, so that none of them sees the end of another, and killed from below: a group that loses its last parent
- * outside while a member is stopped is sent SIGCONT by the kernel (setpgid(2)).
- */
-export const killTogether = (pids: ReadonlyArray<number>) =>
-  Effect.gen(function*() {
-    for (const pid of pids) process.kill(pid, "SIGSTOP")
-    for (const pid of pids.toReversed()) process.kill(pid, "SIGKILL")
-    yield* until("they are gone", () => pids.every((pid) => !observer.isAlive(pid)) || undefined)
-  })
+import { gone, keepersOf, killTogether, startReady } from "../support/owners.ts"
+import { type Suite, timed, until, within } from "../support/scenario.ts"
 
 const of = (pid: number) => (orphan: Orphan): boolean => orphan.owner.pid === pid
 
@@ -61,13 +30,13 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
     "owner and all that could act are killed together: reap finds and ends exactly what was left",
     (t) =>
       Effect.gen(function*() {
-        const other = yield* startOwner(t, "one", `${t.token}-other`)
+        const other = yield* startReady(t, "one", `${t.token}-other`)
         const byHand = yield* Effect.acquireRelease(
           Effect.sync(() => spawn("sleep", ["1021"])),
           (child) => Effect.sync(() => child.kill("SIGKILL"))
         )
         const own = yield* Command.start(t.mark(Command.make("sleep", "1022")))
-        const owner = yield* startOwner(t, "orphans")
+        const owner = yield* startReady(t, "orphans")
         const below = yield* allStarted(owner.pid)
         assert.deepStrictEqual(yield* Effect.map(Orphans.find, (all) => all.filter(of(owner.pid))), [])
 
@@ -96,13 +65,13 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
         assert.isTrue(yield* own.isRunning)
         yield* own.terminate({ signal: "SIGKILL" })
         process.kill(other.pid, "SIGKILL")
-        yield* until("empty", () => observer.alive(t.token).length === 0 || undefined)
+        yield* gone(t.token)
       })
   )
 
   scenario("two owners reap at the same time: both succeed", (t) =>
     Effect.gen(function*() {
-      const owner = yield* startOwner(t, "orphans")
+      const owner = yield* startReady(t, "orphans")
       yield* allStarted(owner.pid)
       yield* killTogether(keepersOf(owner.pid))
       const reap = Orphans.reap({ gracePeriod: g, only: of(owner.pid) })
@@ -121,7 +90,7 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
     "what ends politely is not waited for longer, and what forks meanwhile ends too",
     (t) =>
       Effect.gen(function*() {
-        const owner = yield* startOwner(t, "forking")
+        const owner = yield* startReady(t, "forking")
         yield* t.seeRunning("sleep 1031")
         yield* killTogether(keepersOf(owner.pid))
         const before = yield* t.seeAlive(2)
@@ -136,7 +105,7 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
 
   scenario("while a supervisor or a watchdog lives, its jobs are not orphans", (t) =>
     Effect.gen(function*() {
-      const owner = yield* startOwner(t, "tree")
+      const owner = yield* startReady(t, "tree")
       yield* t.seeRunning("sleep 1003", "sleep 1004")
       process.kill(owner.pid, "SIGKILL")
       yield* until("the owner's end", () => !observer.isAlive(owner.pid) || undefined)
@@ -144,6 +113,6 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
       // One ignores TERM, so that there are some for a whole grace period.
       assert.isTrue(isRunning("sleep 1003", t.token))
       assert.deepStrictEqual(found.filter(of(owner.pid)), [])
-      yield* until("empty", () => observer.alive(t.token).length === 0 || undefined)
+      yield* gone(t.token)
     }))
 }

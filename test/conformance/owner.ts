@@ -5,42 +5,33 @@ import * as Option from "effect/Option"
 import { Command } from "effect-process"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
-
-const owner = (t: Scenario, mode: string, token = t.token) =>
-  Effect.tap(
-    fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, mode, token]),
-    (started) =>
-      until("ready", () => started.lines.some((line) => line.startsWith("ready")) || started.hasExited() || undefined)
-  )
+import { gone, ready, startReady } from "../support/owners.ts"
+import { type Suite, timed, until, within } from "../support/scenario.ts"
 
 const jobsOf = (token: string, ownerPid: number) =>
   observer.alive(token).filter(({ commandLine, pid }) => pid !== ownerPid && !commandLine.includes("watchdog"))
 
-/** When nothing of a dead owner is left, its watchdog included. */
-const gone = (token: string) => timed(until("empty", () => observer.alive(token).length === 0 || undefined))
-
 export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void => {
   scenario("15: kill -9 of the owner ends its jobs, those that ignore TERM too", (t) =>
     Effect.gen(function*() {
-      const started = yield* owner(t, "tree")
+      const started = yield* startReady(t, "tree")
       yield* t.seeRunning("sleep 1001", "sleep 1002", "sleep 1003", "sleep 1004")
       process.kill(started.pid, "SIGKILL")
-      const [elapsed] = yield* gone(t.token)
+      const elapsed = yield* gone(t.token)
       assert.isAtLeast(elapsed, g - 50)
       within(elapsed, g + e)
     }))
 
   scenario("16: only the jobs of the owner that died end", (t) =>
     Effect.gen(function*() {
-      const first = yield* owner(t, "one", `${t.token}-a`)
-      const second = yield* owner(t, "one", `${t.token}-b`)
+      const first = yield* startReady(t, "one", `${t.token}-a`)
+      const second = yield* startReady(t, "one", `${t.token}-b`)
       yield* t.seeAlive(4)
       process.kill(first.pid, "SIGKILL")
-      within((yield* gone(`${t.token}-a`))[0], g + e)
+      within(yield* gone(`${t.token}-a`), g + e)
       assert.lengthOf(jobsOf(`${t.token}-b`, second.pid), 1)
       process.kill(second.pid, "SIGKILL")
-      within((yield* gone(`${t.token}-b`))[0], g + e)
+      within(yield* gone(`${t.token}-b`), g + e)
     }))
 
   for (
@@ -53,11 +44,11 @@ export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void =
   ) {
     scenario(`18: ${what} ends the owner and its jobs`, (t) =>
       Effect.gen(function*() {
-        const started = yield* owner(t, mode)
+        const started = yield* startReady(t, mode)
         if (mode === "one") yield* t.seeRunning("sleep 1001")
         act(started.pid)
         yield* until("the owner's end", () => started.hasExited() || undefined)
-        within((yield* gone(t.token))[0], g + e)
+        within(yield* gone(t.token), g + e)
       }))
   }
 
@@ -67,17 +58,16 @@ export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void =
       const command = `exec "${process.execPath}" "${fixtures.script("owner")}" ${t.engine} one ${t.token}`
       const terminal = yield* fixtures.start("script", ["-qfec", command, "/dev/null"])
       yield* t.seeRunning("sleep 1001")
-      yield* until("ready", () => terminal.lines.some((line) => line.startsWith("ready")) || undefined)
+      yield* ready(terminal)
       terminal.write("\u0003")
       yield* until("the end of the terminal", () => terminal.hasExited() || undefined)
-      within((yield* gone(t.token))[0], g + e)
+      within(yield* gone(t.token), g + e)
     }))
 
   scenario("19: a worker that is terminated takes its own processes and no others", (t) =>
     Effect.gen(function*() {
-      const started = yield* fixtures.start(process.execPath, [fixtures.script("owner"), t.engine, "worker", t.token])
+      const started = yield* startReady(t, "worker")
       yield* t.seeRunning("sleep 1001", "sleep 1005")
-      yield* until("ready", () => started.lines.some((line) => line.startsWith("ready")) || undefined)
       started.write("go\n")
       yield* until("terminated", () => started.lines.includes("terminated") || undefined)
       const running = (words: string) => observer.alive(t.token).some(({ commandLine }) => commandLine === words)
@@ -85,7 +75,7 @@ export const ownerScenarios = ({ bounds: { e, g, k }, scenario }: Suite): void =
       within(elapsed, g + k + e)
       assert.isTrue(running("sleep 1005"), "the other scope's process is gone")
       process.kill(started.pid, "SIGKILL")
-      within((yield* gone(t.token))[0], g + e)
+      within(yield* gone(t.token), g + e)
     }))
 
   scenario(

@@ -181,7 +181,7 @@ export const pipelines = ({ bounds: { e, g }, scenario, subject: { guarantees } 
     )
   }
 
-  scenario("sixty-four stages", (t) =>
+  scenario("sixty-four stages pass on what the first is fed", (t) =>
     Effect.gen(function*() {
       const cat = t.mark(Command.make("cat"))
       const command = Array.from({ length: 63 }).reduce<Command.Command>((self) => Command.pipeTo(self, cat), cat)

@@ -5,8 +5,8 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { Command, ExitStatus } from "effect-process"
-import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
+import { gone, startReady } from "../support/owners.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
 /** Somebody at a terminal: sees what is shown, types. */
@@ -151,16 +151,10 @@ export const pseudoTerminal = ({ bounds: { d, e, g, k }, scenario }: Suite): voi
 
   scenario("15: kill -9 of the owner ends its jobs on terminals", (t) =>
     Effect.gen(function*() {
-      const started = yield* fixtures.start(process.execPath, [
-        fixtures.script("owner"),
-        t.engine,
-        "terminal",
-        t.token
-      ])
-      yield* until("ready", () => started.lines.some((line) => line.startsWith("ready")) || undefined)
+      const started = yield* startReady(t, "terminal")
       yield* t.seeRunning("sleep 1001", "sleep 1002", "sleep 1006")
       process.kill(started.pid, "SIGKILL")
-      within((yield* timed(until("empty", () => observer.alive(t.token).length === 0 || undefined)))[0], g + e)
+      within(yield* gone(t.token), g + e)
     }))
 
   scenario(
@@ -172,7 +166,7 @@ export const pseudoTerminal = ({ bounds: { d, e, g, k }, scenario }: Suite): voi
         process.kill(supervisorOf(sat.process.pid), "SIGKILL")
         const [elapsed, lost] = yield* timed(Effect.flip(sat.process.exit))
         assert.strictEqual(lost._tag, "SpawnServerLost")
-        yield* until("empty", () => observer.alive(t.token).length === 0 || undefined)
+        yield* gone(t.token)
         within(elapsed, k + e)
         assert.match(yield* run(t, "tty"), /^\/dev\/pts\//)
       })

@@ -5,10 +5,10 @@ import * as Fiber from "effect/Fiber"
 import { Command } from "effect-process"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
+import { gone } from "../support/owners.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
 export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
@@ -93,10 +93,7 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
       "13: what belongs to another user and cannot be killed is reported within the bound",
       (t) =>
         Effect.gen(function*() {
-          const folder = yield* Effect.acquireRelease(
-            Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-"))),
-            (name) => Effect.sync(() => fs.rmSync(name, { recursive: true }))
-          )
+          const folder = yield* fixtures.temporaryDirectory
           const stubborn = path.join(folder, "stubborn")
           fs.copyFileSync(fixtures.program("stubborn"), stubborn)
           fs.chmodSync(folder, 0o755)
@@ -113,16 +110,17 @@ export const tree = ({ bounds: { d, e, g, k }, scenario }: Suite): void => {
           })
           yield* t.seeRunning(stubborn)
           const report = yield* until("the owner's report", () =>
-            owner.lines.find((line) => line.startsWith("Unkillable")))
+            owner.lines.find((line) => /^(Unkillable|ended) /.test(line)))
+          assert.match(report, /^Unkillable /)
           within(Number(report.split(" ")[1]), 300 + k + e)
           for (const { commandLine, pid } of observer.alive(t.token)) {
             if (commandLine.startsWith(stubborn)) {
               process.kill(pid, "SIGKILL")
             }
           }
-          yield* until("the end of all", () =>
-            observer.alive(t.token).length === 0 || undefined)
-          yield* until("the owner's end", () => owner.hasExited() || undefined)
+          yield* gone(t.token)
+          yield* until("the owner's end", () =>
+            owner.hasExited() || undefined)
         })
     )
   }

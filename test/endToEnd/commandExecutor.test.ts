@@ -19,6 +19,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { script, temporaryDirectory } from "../support/fixtures.ts"
+import { until } from "../support/scenario.ts"
 
 /** A terminal by script(1), whose keys are typed when the program has asked for them. */
 const typeInto = (args: ReadonlyArray<string>, answers: ReadonlyArray<readonly [asked: string, keys: string]>) =>
@@ -32,19 +33,17 @@ const typeInto = (args: ReadonlyArray<string>, answers: ReadonlyArray<readonly [
       })).pipe(Effect.fork)
     const keys = Stream.mapEffect(
       Stream.fromIterable(answers),
-      ([asked, keys]) => Effect.as(until(() => printed.includes(asked)), new TextEncoder().encode(keys))
+      ([asked, keys]) =>
+        Effect.as(until(asked, () => printed.includes(asked) || undefined), new TextEncoder().encode(keys))
     )
     yield* Effect.fork(Stream.run(Stream.concat(keys, Stream.never), process.stdin))
     const code = yield* process.exitCode
-    yield* until(() => printed.includes("}") || code !== 0)
+    yield* until("what it found", () => printed.includes("}") || code !== 0 || undefined)
     return { code, printed }
   }))
 
 /** What a machine that has only Node and a compiler may lack. */
 const hasPrograms = ["git", "script"].every((name) => spawnSync(name, ["--version"]).status === 0)
-
-const until = (condition: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => condition() ? Effect.void : Effect.zipRight(Effect.sleep(20), until(condition)))
 
 const layers: Readonly<
   Record<string, Layer.Layer<CommandExecutor | FileSystem.FileSystem | Path.Path>>

@@ -7,9 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Command, type ProcessSpawner, Stdio } from "effect-process"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
+import { temporaryDirectory } from "../support/fixtures.ts"
 
 const { answers, answersWith, anyCommand, on, rest, runs } = ScriptedSpawner
 
@@ -156,10 +155,7 @@ describe("a fake tells what real processes tell", () => {
   for (const [name, run, script] of cases) {
     it.scopedLive(name, () =>
       Effect.gen(function*() {
-        const directory = yield* Effect.acquireRelease(
-          Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fakes-"))),
-          (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
-        )
+        const directory = yield* temporaryDirectory
         const recorder = (mode: "record" | "replay") =>
           Recorder.layerWith(real, { cassette: path.join(directory, "cassette.json"), mode })
         const expected = yield* Effect.provide(outcome(run), recorder("record"))

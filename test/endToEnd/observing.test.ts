@@ -72,7 +72,7 @@ for (const [engine, layer] of engines) {
         }
       }).pipe(Effect.provide(layer)))
 
-    it.scopedLive("verbose", () =>
+    it.scopedLive("verbose prints the command as set -x does, and its times as time does", () =>
       Effect.gen(function*() {
         const printed: Array<string> = []
         const console = yield* Effect.console

@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Command, type ProcessInfo, ProcessTable } from "effect-process"
 import { execFileSync, spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as fixtures from "../support/fixtures.ts"
@@ -151,8 +150,7 @@ describe("ProcessTable", () => {
 
   it.scopedLive("reads a large table in parts with the rows that it has in one piece, and leaves no reader of them", () =>
     Effect.gen(function*() {
-      const folder = mkdtempSync(join(tmpdir(), "effect-process-"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const folder = yield* fixtures.temporaryDirectory
       // One that knows nothing of tables, as an older one does.
       const older = join(folder, "older")
       writeFileSync(older, `#!/bin/sh\n[ "$1" = --processes ] && exit 2\nexec "${binary}" "$@"\n`, { mode: 0o755 })

@@ -1,19 +1,27 @@
 /** The same inputs to the original executor and to ours: what they answer, field by field. */
 import { assert, describe, it } from "@effect/vitest"
+import { NodeCommandExecutor } from "@effect-process/node"
 import * as Command from "@effect/platform/Command"
 import type { CommandExecutor } from "@effect/platform/CommandExecutor"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { pipe } from "effect/Function"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll } from "vitest"
-import { original, ours } from "./support/executors.ts"
+import { engines, join } from "./support/dropIn.ts"
+
+const original: Layer.Layer<CommandExecutor> = NodeContext.layer
+
+const ours = Object.entries(engines).map(([name, spawner]) =>
+  [name, Layer.provide(NodeCommandExecutor.layerSpawner, Layer.orDie(spawner))] as const
+)
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-executor-"))
 afterAll(() => fs.rmSync(directory, { recursive: true, force: true }))
@@ -47,8 +55,6 @@ const seen = <A>(exit: Exit.Exit<A, unknown>): unknown =>
 
 const observe = <A, E>(program: Effect.Effect<A, E, CommandExecutor>, layer: Layer.Layer<CommandExecutor>) =>
   Effect.map(Effect.exit(Effect.provide(program, layer)), seen)
-
-const join = Sink.foldLeft(new Uint8Array(), (all: Uint8Array, next: Uint8Array) => Buffer.concat([all, next]))
 
 const shout: Sink.Sink<Uint8Array, Uint8Array> = Sink.map(join, (bytes) => Buffer.from(`${String(bytes)}!`))
 
@@ -199,7 +205,7 @@ const cases: Readonly<Record<string, Effect.Effect<unknown, unknown, CommandExec
   }))
 }
 
-describe.each(Object.entries(ours))("%s", (_, layer) => {
+describe.each(ours)("%s", (_, layer) => {
   for (const [name, program] of Object.entries(cases)) {
     it.live(
       `as the original: ${name}`,

@@ -11,15 +11,18 @@ import * as Logs from "./support/logs.ts"
 
 const text = <E>(stream: Stream.Stream<Uint8Array, E>) => Stream.mkString(Stream.decodeText(stream))
 
+/** A job whose stdout somebody else holds open when it is over. */
+const heldOpen = FakeEngine.make({
+  program: (job) => {
+    job.out.holder = "foreigner"
+    return Effect.zipRight(job.out.write("all"), job.exit(0))
+  }
+})
+
 describe("output of a handle", () => {
   it.scoped("ends at most the drain bound after the job is empty, whoever holds the pipe", () =>
     Effect.gen(function*() {
-      const engine = yield* FakeEngine.make({
-        program: (job) => {
-          job.out.holder = "foreigner"
-          return Effect.zipRight(job.out.write("all"), job.exit(0))
-        }
-      })
+      const engine = yield* heldOpen
       const process = yield* engine.provide(Command.start(Command.make("daemon")))
       const fiber = yield* Effect.fork(text(process.stdout))
       yield* TestClock.adjust("99 millis")
@@ -35,12 +38,7 @@ describe("output of a handle", () => {
 
   it.scoped("that was never read before the cut is delivered afterwards, whenever it is read", () =>
     Effect.gen(function*() {
-      const engine = yield* FakeEngine.make({
-        program: (job) => {
-          job.out.holder = "foreigner"
-          return Effect.zipRight(job.out.write("all"), job.exit(0))
-        }
-      })
+      const engine = yield* heldOpen
       const process = yield* engine.provide(Command.start(Command.make("daemon")))
       yield* TestClock.adjust("1 minute")
       assert.isTrue(engine.job.out.wasCut)

@@ -65,7 +65,7 @@ describe("at debug level", () => {
       assert.deepStrictEqual(logs.annotations, [{ job: "nosuch" }])
     }))
 
-  it.effect("a lost server", () =>
+  it.effect("a lost server is told once, with what went with it", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({ program: (job) => job.lose(new SpawnServerLost({ lost: "one job" })) })
       const logs = yield* logged(engine.provide(Command.run(Command.make("x"))))

@@ -40,7 +40,7 @@ out_is_full(void)
 	return server.out.len > OUT_HIGH;
 }
 
-void
+static void
 terminate_all(void)
 {
 	uint8_t frame[32];

@@ -143,7 +143,6 @@ void welcome(struct reader *r);
 _Noreturn void server_run(void);
 void die_soon(const char *message);
 bool out_is_full(void);
-void terminate_all(void);
 /* cgroup.c */
 /* A cgroup for supervisors and what is below them, proven to take a process; -1: none can be made here. */
 int cgroup_make(char *path, size_t cap);

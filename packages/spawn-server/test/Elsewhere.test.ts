@@ -29,6 +29,26 @@ describe("elsewhere", () => {
     expect(await exitOf(r)).toEqual(killed("SIGTERM"))
   })
 
+  it("a worker_thread that does not track descriptors closes none of ours when it ends", async () => {
+    const code = `import(${JSON.stringify(client)}).then(async ({ SpawnServer, command }) => {
+      const { parentPort } = require("node:worker_threads")
+      const server = await SpawnServer.start()
+      const job = await server.spawn(command("sh", ["-c", "sleep 0.1; echo hi"]))
+      const read = [0, 1].map((n) => new Promise((resolve) => job.readable(n).on("close", resolve).resume()))
+      await Promise.all([job.empty(), ...read])
+      parentPort.once("message", () => server.close())
+      parentPort.postMessage("ran")
+    })`
+    const worker = new Worker(code, { eval: true, trackUnmanagedFds: false })
+    await new Promise((resolve) => worker.once("message", resolve))
+    // They get the numbers that the pipes of the job had.
+    const ours = Array.from({ length: 20 }, () => fs.openSync("/dev/null", "r"))
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none, windows have
+    worker.postMessage("end")
+    await new Promise((resolve) => worker.once("exit", resolve))
+    expect(() => ours.forEach((fd) => fs.closeSync(fd))).not.toThrow()
+  })
+
   it.runIf(isRoot)("as a user without privileges", () => {
     const script = `
       import { SpawnServer, command } from ${JSON.stringify(client)}

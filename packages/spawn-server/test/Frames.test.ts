@@ -104,7 +104,7 @@ describe("43: frames", () => {
     Resize: [Kind.Resize, 12]
   }
 
-  it("of every kind, too short and too long", async () => {
+  it("of every kind, too short and too long, end it by a message", async () => {
     for (const [name, [kind, size]] of Object.entries(sizes)) {
       for (const length of [0, size - 1, size + 1, size + 1000]) {
         if (length < 0 || length === size) continue
@@ -116,7 +116,7 @@ describe("43: frames", () => {
     }
   })
 
-  it("with a field out of its range", async () => {
+  it("with a field out of its range end it by a message", async () => {
     const frames = [
       w.begin(Kind.Signal).u32(1).u32(1).u8(65).u8(0).end().take(),
       w.begin(Kind.Signal).u32(1).u32(1).u8(1).u8(2).end().take(),
@@ -147,7 +147,7 @@ describe("43: frames", () => {
     }
   })
 
-  it("random bytes", async () => {
+  it("random bytes end the server by a message, never by a signal", async () => {
     const next = random(7)
     for (let i = 0; i < 20; i++) {
       const { status, signal } = await feed(

@@ -111,8 +111,8 @@ describe("a hostile child", () => {
       // The supervisor's parent, once the owner knows the job: what is lost before is a failed spawn, not an ended job.
       const script = `read -r _; read -r _ _ _ up _ </proc/$PPID/stat; kill -${name.slice(3)} $up; exec sleep ${t}`
       const r = await sh(server, script, { stdin: "pipe" })
-      r.job.writable(0).on("error", () => {}).end("now\n")
       const began = performance.now()
+      r.job.writable(0).on("error", () => {}).end("now\n")
       await Promise.all([sibling.job.empty(), r.job.empty()])
       expect(performance.now() - began).toBeLessThan(grace + slack)
       expect(having(t)).toEqual([])

@@ -56,12 +56,12 @@ describe("hygiene", () => {
     await until("as before", () => descriptorCount() === before[0] && ofServer() === before[1])
   })
 
-  it("38: handles that nobody waits for", async () => {
+  it("38: handles that nobody waits for leave nothing", async () => {
     await Promise.all(Array.from({ length: 100 }, () => get().spawn(command("true", [], quiet))))
     expect(await until("no child, no zombie", () => busyBelow(get().pid).length === 0, 3000)).toBeLessThan(3000)
   })
 
-  it("39: 2,000 with 200 at once", async () => {
+  it("39: 2,000 jobs, 200 at once, all end as they should", async () => {
     let left = isSanitized ? 400 : 2000
     const worker = async (): Promise<void> => {
       while (left-- > 0) {
@@ -73,7 +73,7 @@ describe("hygiene", () => {
     await Promise.all(Array.from({ length: 200 }, worker))
   })
 
-  it("39: 500 that exit at once", async () => {
+  it("39: 500 jobs that exit at once are all told", async () => {
     const count = isSanitized ? 100 : 500
     const jobs = await Promise.all(
       Array.from({ length: count }, () => get().spawn(command("cat", [], { ...quiet, stdin: "pipe" })))

@@ -30,8 +30,8 @@ const serverGone = (said: string): boolean => {
   return pid > 0 && childrenOf(pid).length === 0
 }
 
-describe("owner", () => {
-  it("15: killed", async () => {
+describe("an owner", () => {
+  it("15: that is killed: its jobs end, escapees and the deaf too, and no supervisor is left", async () => {
     const t = tag()
     const { child, said } = owner("wait", jobs(t))
     await until("ready", () => said().includes("ready"), 15_000)
@@ -41,7 +41,7 @@ describe("owner", () => {
     await until("no supervisor", () => serverGone(said()))
   })
 
-  it("16: one of two", async () => {
+  it("16: of which there are two: the death of one leaves the jobs of the other alone", async () => {
     const [t, u] = [tag(), tag()]
     const a = owner("wait", jobs(t))
     const b = owner("wait", jobs(u))
@@ -77,7 +77,7 @@ describe("owner", () => {
       ["SIGINT", "wait", "SIGINT"]
     ] as const
   ) {
-    it(`18: ${name}`, async () => {
+    it(`18: that ends by ${name}: its jobs end with it`, async () => {
       const t = tag()
       const { child, said } = owner(mode, jobs(t))
       await until("ready", () => said().includes("ready"), 15_000)
@@ -99,7 +99,7 @@ describe("owner", () => {
     }
   })
 
-  it("20: a deadline that is extended", async () => {
+  it("20: a deadline that is extended fires at its new time", async () => {
     const t = tag()
     const began = performance.now()
     const r = await run(get(), "sleep", [t], { deadlineMs: 600 })

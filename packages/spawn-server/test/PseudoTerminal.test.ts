@@ -1,7 +1,7 @@
 import * as fs from "node:fs"
 import { afterEach, describe, expect, it } from "vitest"
-import { command, type CommandOptions, InvalidRequest, type Job, type JobEvent } from "../src/index.ts"
-import type { SpawnRequest, SpawnServer } from "../src/index.ts"
+import { command, type CommandOptions, InvalidRequest, type SpawnRequest } from "../src/index.ts"
+import { Session } from "./session.ts"
 import {
   childrenOf,
   exited,
@@ -17,71 +17,6 @@ import {
   until,
   withServer
 } from "./support.ts"
-
-/** A job on a terminal, what it shows, and what may be typed there. */
-class Session {
-  readonly job: Job
-  readonly events: Array<JobEvent> = []
-  readonly #chunks: Array<Buffer> = []
-  readonly #input: ReturnType<Job["writable"]> | undefined
-  #ended: Promise<void> | undefined
-
-  private constructor(job: Job, isTyped: boolean) {
-    this.job = job
-    this.#input = isTyped ? job.writable(0).on("error", () => {}) : undefined
-    job.listen((event) => this.events.push(event))
-  }
-
-  static async start(server: SpawnServer, request: SpawnRequest): Promise<Session> {
-    return new Session(await server.spawn(request), request.terminal?.input === 0)
-  }
-
-  /** From now on. */
-  read(): this {
-    const output = this.job.readable(this.#input === undefined ? 0 : 1)
-    output.on("data", (chunk: Buffer) => this.#chunks.push(chunk)).on("error", () => {})
-    this.#ended = new Promise((resolve) => output.once("close", () => resolve()))
-    return this
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#chunks)
-  }
-
-  get text(): string {
-    return this.bytes.toString()
-  }
-
-  type(text: string | Buffer): void {
-    this.#input?.write(text)
-  }
-
-  endInput(): void {
-    this.#input?.end()
-  }
-
-  async says(text: string): Promise<void> {
-    await until(`${JSON.stringify(text)} in ${JSON.stringify(this.text)}`, () => this.text.includes(text), 10_000)
-  }
-
-  /** Everything that was shown, and how the first stage ended. */
-  async exit(): Promise<unknown> {
-    await this.job.exited()
-    await this.#ended
-    return this.job.exits[0]!.exit
-  }
-
-  async release(graceMs = grace): Promise<number> {
-    const began = performance.now()
-    this.job.terminate(0, graceMs)
-    if (!(await this.job.empty())) throw new Error("something of it cannot be killed")
-    const took = performance.now() - began
-    await this.#ended
-    this.#input?.destroy()
-    this.job.close()
-    return took
-  }
-}
 
 const onTerminal = (script: string, options: CommandOptions = {}): SpawnRequest =>
   command("sh", ["-c", script], { terminal: {}, graceMs: grace, ...options })
@@ -389,7 +324,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     expect(having(t).length).toBe(1)
   })
 
-  it("its supervisor is killed", async () => {
+  it("goes with its supervisor when that is killed, and the job with it", async () => {
     const t = tag()
     const s = await start(`trap "" HUP; setsid sleep ${t} & sleep ${t}`)
     await until("all sleep", () => having(`sleep\0${t}`).length >= 2)
@@ -408,7 +343,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     expect(s.text).toBe("mine\r\nnamed\r\n64123\r\n")
   })
 
-  it("a program that is not there", async () => {
+  it("of a program that is not there fails the spawn", async () => {
     await expect(get().spawn(command("/nonexistent", [], { terminal: {} }))).rejects.toMatchObject({
       step: "exec",
       code: "ENOENT"
@@ -417,7 +352,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
 })
 
 describe("a pseudo-terminal", () => {
-  it("15: its owner is killed", async () => {
+  it("15: whose owner is killed: its job ends, escapees too", async () => {
     const t = tag()
     const script = `sleep ${t} & (setsid sleep ${t} &); sleep ${t}`
     const options = { terminal: {}, stdin: "pipe", stdout: "pipe", stderr: "pipe" }

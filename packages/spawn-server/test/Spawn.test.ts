@@ -19,6 +19,10 @@ import {
 } from "./support.ts"
 
 const { get } = withServer()
+
+/** Then a dump goes to a program of the system's, and limits do not hold for it (core(5)). */
+const dumpsToProgram = fs.readFileSync("/proc/sys/kernel/core_pattern", "latin1").startsWith("|")
+
 let directory = ""
 const at = (name: string): string => path.join(directory, name)
 
@@ -41,7 +45,7 @@ const failure = (file: string, args: ReadonlyArray<string> = [], options = {}): 
   get().spawn(command(file, args, options)).then(() => "started", (error: unknown) => error)
 
 describe("spawn errors", () => {
-  it("31: one for each way to fail", async () => {
+  it("31: name the step, the errno and the path of each way to fail", async () => {
     expect(await failure("effect-process-no-such-command")).toMatchObject({
       step: "exec",
       code: "ENOENT",
@@ -63,7 +67,7 @@ describe("spawn errors", () => {
     expect(await failure(`/${"x".repeat(300)}`)).toMatchObject({ step: "exec", code: "ENAMETOOLONG" })
   })
 
-  it("the walk of PATH", async () => {
+  it("PATH is walked as execvp(3) does", async () => {
     const PATH = `${at("missing")}:${at("bin1")}:${at("bin2")}`
     const r = await run(get(), "tool", [], { env: { PATH } })
     await exitOf(r)
@@ -81,7 +85,7 @@ describe("spawn errors", () => {
     })
   })
 
-  it("32: working directories", async () => {
+  it("32: a working directory that is missing, or is none, fails at its step", async () => {
     expect(await failure("true", [], { cwd: at("missing") })).toMatchObject({
       step: "chdir",
       code: "ENOENT",
@@ -90,7 +94,7 @@ describe("spawn errors", () => {
     expect(await failure("true", [], { cwd: at("plain") })).toMatchObject({ step: "chdir", code: "ENOTDIR" })
   })
 
-  it.runIf(isRoot)("32: a working directory of another user's", async () => {
+  it.runIf(isRoot)("32: a working directory that the user may not enter fails at its step", async () => {
     expect(await failure("true", [], { cwd: at("closed"), user: { uid: 65534, gid: 65534 } })).toMatchObject({
       step: "chdir",
       code: "EACCES"
@@ -109,7 +113,7 @@ describe("spawn errors", () => {
     })
   })
 
-  it("33: too long", async () => {
+  it("33: what is too long is refused", async () => {
     expect(await failure("true", ["x".repeat(128 * 1024)])).toMatchObject({ step: "exec", code: "E2BIG" })
     expect(await failure("true", Array.from({ length: 80 }, () => "x".repeat(100_000)))).toMatchObject({
       step: "exec",
@@ -125,7 +129,7 @@ describe("spawn errors", () => {
     })
   })
 
-  it("34: what can be told beforehand", async () => {
+  it("34: what makes no sense is refused before anything is sent", async () => {
     for (
       const promise of [
         failure(""),
@@ -174,7 +178,7 @@ describe("spawn errors", () => {
     await r.ended
   })
 
-  it.runIf(isRoot)("35: out of processes", async () => {
+  it.runIf(isRoot)("35: a user who may have no more processes is told EAGAIN", async () => {
     const t = tag()
     const user = { uid: 53_000 + (process.pid % 1000), gid: 53_000 }
     const r = await run(get(), "sleep", [t], { user })
@@ -184,7 +188,7 @@ describe("spawn errors", () => {
     await release(r)
   })
 
-  it("36: every exit code", async () => {
+  it("36: every exit code arrives as it is", async () => {
     for (let base = 0; base < 256; base += 32) {
       const codes = Array.from({ length: 32 }, (_, i) => base + i)
       const seen = await Promise.all(codes.map(async (code) => {
@@ -195,7 +199,7 @@ describe("spawn errors", () => {
     }
   })
 
-  it("36: every signal that kills", async () => {
+  it("36: every signal that kills is told as such", async () => {
     const harmless = new Set([
       "SIGCHLD",
       "SIGCONT",
@@ -214,8 +218,7 @@ describe("spawn errors", () => {
     }
   })
 
-  it("36: a core dump", async () => {
-    if (fs.readFileSync("/proc/sys/kernel/core_pattern", "latin1").startsWith("|")) return
+  it.skipIf(dumpsToProgram)("36: a core dump is told", async () => {
     const r = await sh(get(), "kill -QUIT $$", {
       cwd: directory,
       limits: [{ resource: "core", soft: undefined, hard: undefined }]
@@ -270,7 +273,7 @@ describe("spawn errors", () => {
     for (const field of ["SigBlk", "SigIgn", "SigCgt"]) expect(r.output()).toMatch(new RegExp(`${field}:\\s0{16}\\n`))
   })
 
-  it("42: a server that cannot be started", async () => {
+  it("42: a server that cannot be started is Unavailable", async () => {
     await expect(SpawnServer.start({ binary: at("missing") })).rejects.toMatchObject({ name: "Unavailable" })
     await expect(SpawnServer.start({ binary: at("plain") })).rejects.toMatchObject({ name: "Unavailable" })
     await expect(SpawnServer.start({ binary: at("elf") })).rejects.toMatchObject({ name: "Unavailable" })

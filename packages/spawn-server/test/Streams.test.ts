@@ -40,7 +40,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     expect(having(t)).toEqual([])
   })
 
-  it("22: a child that closes its stdin and leaves", async () => {
+  it("22: a child that closes its stdin and leaves: the writer is told EPIPE", async () => {
     const r = await sh(get(), "exec 0<&-; sleep .2; exit 7", { stdin: "pipe" })
     const input = r.job.writable(0)
     const broken = new Promise<string | undefined>((resolve) =>
@@ -200,7 +200,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
       fs.readdirSync(`/proc/${get().pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${get().pid}/fd/${fd}`))
     await until("closed", () => !held().some((link) => outputs.includes(link)))
     job.terminate()
-    await job.empty()
+    expect(await job.empty()).toBe(true)
     job.close()
   })
 
@@ -302,7 +302,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     expect(await job.empty()).toBe(true)
   })
 
-  it("38: a FIFO that nobody opens", async () => {
+  it("38: a FIFO that nobody opens does not keep the job from its end", async () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
     const fifo = path.join(directory, "fifo")
     await exitOf(await sh(get(), `mkfifo ${fifo}`))

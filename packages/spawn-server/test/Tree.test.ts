@@ -63,7 +63,7 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     expect(await exitOf(r)).toEqual(killed("SIGKILL"))
   })
 
-  it("4: an escapee by setsid", async () => {
+  it("4: an escapee by setsid is found and ended", async () => {
     const t = tag()
     const r = await sh(get(), `(setsid sleep ${t} &); sleep ${t}`)
     await alive(t, 3)
@@ -159,7 +159,7 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     expect((await exitOf(await sh(get(), "exit 3"))) as object).toEqual(exited(3))
   })
 
-  it("12: a killed supervisor", async () => {
+  it("12: a supervisor that is killed by its job: all of it ends, and the owner is told", async () => {
     const t = tag()
     const r = await sh(
       get(),
@@ -183,7 +183,7 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     await r.ended
   })
 
-  it("12: the server killed with 50 jobs that ignore TERM", async () => {
+  it("12: the server killed with 50 jobs that ignore TERM takes them along", async () => {
     const t = tag()
     const all = await Promise.all(
       Array.from({ length: 50 }, () => sh(get(), `trap "" TERM; echo; while :; do sleep ${t}; done`))
@@ -200,7 +200,7 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
     expect(await exitOf(await sh(get(), "exit 5"))).toEqual(exited(5))
   })
 
-  it("12: server and supervisor killed together", async () => {
+  it("12: server and supervisor killed together leave nothing", async () => {
     const t = tag()
     const r = await sh(get(), `setsid sleep ${t} & (trap "" TERM; exec sleep ${t}) & exec sleep ${t}`)
     await alive(t, 3)

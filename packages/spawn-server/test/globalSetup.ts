@@ -16,16 +16,9 @@ export default function setup(): void {
   run(path.join(root, "../../node_modules/.bin/tsc"), ["-b", root])
   const out = path.join(root, "build", "fixtures")
   fs.mkdirSync(out, { recursive: true })
-  const [own, shared] = [path.join(root, "test", "fixtures"), path.join(root, "../../test/fixtures")]
-  for (
-    const [folder, name] of [[shared, "daemon"], [shared, "bomb"], [shared, "hostile"], [own, "threads"], [
-      own,
-      "hunter"
-    ], [
-      own,
-      "inject"
-    ]] as const
-  ) {
+  const shared = ["daemon", "bomb", "hostile"].map((name) => path.join("../../test/fixtures", name))
+  const own = ["threads", "hunter", "inject"].map((name) => path.join("test/fixtures", name))
+  for (const source of [...shared, ...own]) {
     run("cc", [
       "-std=gnu11",
       "-Wall",
@@ -33,8 +26,8 @@ export default function setup(): void {
       "-O1",
       "-pthread",
       "-o",
-      path.join(out, name),
-      path.join(folder, `${name}.c`)
+      path.join(out, path.basename(source)),
+      `${source}.c`
     ])
   }
 }

@@ -25,8 +25,9 @@
  */
 import { type CommandError, ExitStatus, type InvalidOutput, type Process, type Signal } from "effect-process"
 import type { ExpectStatic } from "vitest"
-import { ending, message, nameOf, nearestLine, outputs, printable } from "./internal/shown.ts"
+import { ending, message, nameOf, nearestLine, outputs } from "./internal/shown.ts"
 import * as Subject from "./internal/subject.ts"
+import { visibleLines } from "./internal/visible.ts"
 
 /**
  * The tags that a command fails with, and those of other errors.
@@ -120,7 +121,7 @@ const judge = (
   if (Subject.isProcess(received)) return waitFor(received).then(verdict)
   const subject = Subject.of(received)
   if (subject === undefined) {
-    throw new TypeError(`${matcher} takes ${takes}; it was given ${printable(String(received))}`)
+    throw new TypeError(`${matcher} takes ${takes}; it was given ${visibleLines(String(received))}`)
   }
   return verdict(subject)
 }
@@ -209,9 +210,9 @@ const tagOf = (error: unknown): string =>
 
 const show = (value: unknown): string => {
   try {
-    return typeof value === "string" ? JSON.stringify(value) : printable(JSON.stringify(value) ?? String(value))
+    return typeof value === "string" ? JSON.stringify(value) : visibleLines(JSON.stringify(value) ?? String(value))
   } catch {
-    return printable(String(value))
+    return visibleLines(String(value))
   }
 }
 
@@ -227,7 +228,7 @@ const toHaveFailedWith = (
     const actual = (key: string): unknown => (error as Readonly<Record<string, unknown>>)[key]
     const wrong = isTagged ? Object.entries(fields).filter(([key, value]) => !context.equals(actual(key), value)) : []
     const pass = isTagged && wrong.length === 0
-    const text = error instanceof Error ? `: ${printable(error.message)}` : ""
+    const text = error instanceof Error ? `: ${visibleLines(error.message)}` : ""
     return {
       pass,
       message: () => {
@@ -252,7 +253,7 @@ const toHaveNoDescendants = (received: unknown): Verdict | Promise<Verdict> =>
       )
     }
     const pass = left.length === 0
-    const rows = left.map(({ commandLine, pid, state }) => `  ${pid} ${state} ${printable(commandLine)}`)
+    const rows = left.map(({ commandLine, pid, state }) => `  ${pid} ${state} ${visibleLines(commandLine)}`)
     return {
       pass,
       message: () =>

@@ -80,7 +80,7 @@ describe("over pipes", () => {
           "sh -c 'printf '\\''first\\nse\\033[1mcond\\r\\n'\\''; exec sleep 100': /third/ did not come within 100ms",
           "received since the last match:",
           "  | ",
-          "  | se\\e[1mcond\\r",
+          "  | se\\u{1b}[1mcond\\r",
           "  | ",
           "the process has not exited"
         ].join("\n")

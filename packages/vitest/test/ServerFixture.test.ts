@@ -91,9 +91,8 @@ const diedOf = (exit: Exit.Exit<unknown, unknown>): ServerFixture.ServerDied => 
 }
 
 /** What is printed to the console's stderr meanwhile. */
-const printed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+const printed = <A, E, R>(effect: Effect.Effect<A, E, R>, lines: Array<string> = []) =>
   Effect.gen(function*() {
-    const lines: Array<string> = []
     const console = yield* Effect.console
     const quiet: Console.Console = {
       ...console,
@@ -171,13 +170,14 @@ describe("the death of a server", () => {
 
   it.scopedLive("outside of a suite of ours is printed", () =>
     Effect.gen(function*() {
-      const [, text] = yield* printed(Effect.gen(function*() {
+      const lines: Array<string> = []
+      const dies = Effect.gen(function*() {
         const context = yield* Layer.build(Web.layer.pipe(Layer.provide(NodeProcess.layer)))
         const server = Context.get(context, Web)
         yield* Effect.ignore(get(urlOf(server, "/exit", { code: "4" })))
-        yield* server.process.empty.pipe(Effect.orDie)
-        yield* Effect.sleep("250 millis")
-      }))
+        while (lines.length === 0) yield* Effect.sleep("5 millis")
+      })
+      const [, text] = yield* printed(dies, lines)
       assert.include(text, "the server Web")
       assert.include(text, "exited with code 4")
     }))

@@ -5,7 +5,7 @@ import { failed, passed, runVitest } from "./support/runVitest.ts"
 
 it.process("leaks are found on the fallback too, and its watchdog is none", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("fallback.fixture.ts")
+    const report = yield* runVitest(["fallback.fixture.ts"], { inline: true })
     passed(report, "runs on the fallback")
     assert.match(
       failed(report, "leaks a command"),
@@ -22,7 +22,7 @@ it.process("leaks are found on the fallback too, and its watchdog is none", () =
 
 it.process("a lost server is replaced, and what replaces it is no leak", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("lostServer.fixture.ts")
+    const report = yield* runVitest(["lostServer.fixture.ts"])
     passed(report, "loses its server and goes on")
     passed(report, "the next one has a server")
     assert.match(failed(report, "and is still looked after"), /1 process .*\n {2}\d+ sleep 8202 \(/)

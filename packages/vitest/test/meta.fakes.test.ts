@@ -10,7 +10,7 @@ it.scopedLive("the report explains what was not in the script, and shows no secr
       Effect.sync(() => vi.stubEnv("CI", "true")),
       () => Effect.sync(() => vi.unstubAllEnvs())
     )
-    const report = yield* runVitest("scripted.fixture.ts")
+    const report = yield* runVitest(["scripted.fixture.ts"])
     assert.strictEqual(report.exitCode, 1)
     assert.notInclude(report.output, "s3cret")
     for (

@@ -5,7 +5,7 @@ import { failed, passed, runVitest } from "./support/runVitest.ts"
 
 it.process("each kind of leak fails its own test, with the tree of what leaked", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("leaks.fixture.ts")
+    const report = yield* runVitest(["leaks.fixture.ts"])
     assert.strictEqual(report.exitCode, 1)
 
     const own = failed(report, "own command")

@@ -5,7 +5,7 @@ import { failed, passed, runVitest, skipped } from "./support/runVitest.ts"
 
 it.process("each form of the tester does what its name says", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("testers.fixture.ts")
+    const report = yield* runVitest(["testers.fixture.ts"])
     for (
       const name of [
         "plain",
@@ -18,7 +18,7 @@ it.process("each form of the tester does what its name says", () =>
         "fails by a leak",
         "prop of a tuple",
         "prop of a record",
-        "within a describe",
+        "within > a describe",
         "is vitest's own",
         "is @effect/vitest's",
         "each of vitest's own 1",
@@ -47,14 +47,14 @@ it.process("each form of the tester does what its name says", () =>
 
 it.process("only runs only that one", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("only.fixture.ts", "--allowOnly")
+    const report = yield* runVitest(["only.fixture.ts", "--allowOnly"])
     passed(report, "only")
     skipped(report, "not this one")
   }), 60_000)
 
 it.process("a test that runs into its time-out has released before the next begins", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest("timeouts.fixture.ts")
+    const report = yield* runVitest(["timeouts.fixture.ts"])
     failed(report, "hangs")
     // Its own report: the one in JSON has a stack in place of this message.
     assert.include(report.output, "FAIL  timeouts.fixture.ts > hangs\nError: Test timed out in 300ms.")

@@ -48,9 +48,6 @@ const guaranteesOf = (features: SpawnServer["features"]): Guarantees => ({
   backstop: features.cgroup ? "cgroup" : "none"
 })
 
-/** Milliseconds that the end of a server may take beyond the grace of its jobs. */
-const closeBound = 2_500
-
 /** A spawn that finds the server lost is still bounded, so the next one has less time to start than the first. */
 const restartBound = 3_000
 
@@ -213,7 +210,6 @@ class Servers {
   private current: Promise<SpawnServer>
   /** The one that served last, so that a spawn on it need not wait for a promise. */
   private latest: SpawnServer
-  private readonly graces = new Map<Job, number>()
   private isClosed = false
 
   readonly guarantees: Guarantees
@@ -244,25 +240,13 @@ class Servers {
 
   async spawn(request: ClientRequest): Promise<Job> {
     if (this.latest.lost !== undefined) this.latest = await this.server()
-    const job = await this.latest.spawn(request)
-    this.graces.set(job, job.graceMs)
-    job.listen((event) => {
-      if (event.type === "empty") this.graces.delete(job)
-    })
-    return job
+    return this.latest.spawn(request)
   }
 
   async close(): Promise<void> {
     this.isClosed = true
     const server = await this.current.catch(() => undefined)
-    if (server === undefined || server.lost !== undefined) return
-    const closed = server.close()
-    const timer = setTimeout(() => {
-      // Stopped or hung: its supervisors end their jobs when it is gone.
-      if (server.lost === undefined) process.kill(server.pid, "SIGKILL")
-    }, Math.max(0, ...this.graces.values()) + closeBound)
-    await closed
-    clearTimeout(timer)
+    await server?.close()
   }
 }
 
@@ -291,7 +275,11 @@ let saidInit = false
 
 export const make = (given: Options): Effect.Effect<Engine, EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
-    if (process.platform !== "linux") return yield* unavailable("it runs on Linux only")
+    if (process.platform !== "linux") {
+      return yield* unavailable(
+        "it runs on Linux only; provide NodeProcess.layerChildProcess, or NodeProcess.layer, which chooses"
+      )
+    }
     const options: StartOptions = {
       ...(given.markOwner === undefined ? {} : { mark: given.markOwner }),
       ...(given.binary === undefined ? {} : { binary: given.binary })

@@ -24,7 +24,7 @@ import type { Observation } from "./observation.ts"
 import { Once } from "./once.ts"
 import type { Output } from "./output.ts"
 import type { Plan } from "./plan.ts"
-import { secretsOf, settingsOf, show, sizeProblem, type Spec } from "./spec.ts"
+import { durationOf, secretsOf, settingsOf, show, sizeProblem, type Spec } from "./spec.ts"
 import { failedStage } from "./statuses.ts"
 import { JobStdio } from "./stdio.ts"
 import { printable, scrub } from "./text.ts"
@@ -217,7 +217,7 @@ export class Job<E> {
     return Effect.uninterruptibleMask((restore) => {
       if (this.empty.isDone) return restore(this.status)
       const signal = isSignal(options?.signal) ? options.signal : this.settings.killSignal
-      const given = Option.filter(Duration.decodeUnknown(options?.gracePeriod), Duration.isFinite)
+      const given = Option.filter(durationOf(options?.gracePeriod), Duration.isFinite)
       const grace = signal === "SIGKILL" ? Duration.zero : Option.getOrElse(given, () => this.settings.gracePeriod)
       const begun = this.termination
       const now = this.now()
@@ -285,7 +285,15 @@ export class Job<E> {
     return Effect.suspend(() => {
       const { stdio } = this
       const isLeaking = this.exits.succeeded && this.termination === undefined && !this.empty.isDone
-      const leaks = Effect.flatMap(this.descendants, (all) => this.leaked(all))
+      // An engine that cannot look must not keep us from ending what is there.
+      const leaks = Effect.catchAllCause(
+        Effect.flatMap(this.descendants, (all) => this.leaked(all)),
+        (cause) =>
+          this.observed.log(
+            LogLevel.Error,
+            `${this.name}: what it left cannot be listed: ${scrub(Cause.pretty(cause), this.secrets)}`
+          )
+      )
       const told = isLeaking ? this.within(leaks, bounds.drain) : Effect.void
       // Joined also where it has failed: what could not be killed is reported.
       const ended = this.empty.succeeded ? Effect.void : Effect.zipRight(told, this.terminate()).pipe(
@@ -415,7 +423,11 @@ export class Job<E> {
         if (failure._tag === "SpawnServerLost") return failure
         return failure.reason === "Gone"
           ? new ProcessGone({ command: this.name, pids, state: to === "group" ? "the job has ended" : "it has exited" })
-          : new Unkillable({ command: this.name, pids, state: `${signal} was not permitted` })
+          : new Unkillable({
+            command: this.name,
+            pids,
+            state: `${signal} to ${to} ${this.running.pid} was not permitted`
+          })
       })
     })
   }

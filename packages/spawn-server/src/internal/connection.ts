@@ -109,7 +109,7 @@ export class Connection {
       const { [markName]: _, ...env } = process.env
       child = childProcess.spawn(binary, [], { stdio: ["inherit", "inherit", "inherit", "pipe"], env })
     } catch (error) {
-      throw new Unavailable(`${binary} does not start`, error)
+      throw new Unavailable(`${binary} does not start: ${reasonOf(error)}`, error)
     }
     if (child.pid === undefined) {
       const error = await new Promise<Error>((resolve) => child.once("error", resolve))

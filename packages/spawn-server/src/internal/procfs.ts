@@ -27,10 +27,13 @@ export interface ProcessStat {
   readonly rssBytes: number
   /** It is a thread of the kernel, without arguments, environment and memory of its own. */
   readonly isKernel: boolean
+  /** It is on its way out: its descriptors may be closed, and its children not yet another process's. */
+  readonly isExiting: boolean
 }
 
-/** PF_KTHREAD of the kernel's sched.h, in the column `flags`. */
+/** PF_KTHREAD and PF_EXITING of the kernel's sched.h, in the column `flags`. */
 const kernelThread = 0x00200000
+const exiting = 0x00000004
 
 /** An entry of the vector that the kernel gives to each program. Source: getauxval(3). */
 const auxiliary = (type: bigint): number | undefined => {
@@ -171,7 +174,8 @@ export const parseStat = (bytes: Buffer, from = 0, to = bytes.length): ProcessSt
     threads: column(20),
     start: column(22),
     rssBytes: column(24) * pageSize(),
-    isKernel: (column(9) & kernelThread) !== 0
+    isKernel: (column(9) & kernelThread) !== 0,
+    isExiting: (column(9) & exiting) !== 0
   }
 }
 

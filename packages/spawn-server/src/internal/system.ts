@@ -65,15 +65,25 @@ export const supervisorName = "ep-supervisor"
  */
 export const serverName = "ep-server"
 
-const isOrphan = (pid: number): boolean => {
+/** Undefined when an ancestor went away while we looked: then somebody else is the parent of what was below it. */
+const isBelowOurs = (pid: number): boolean | undefined => {
   for (let at = pid, hops = 0; hops < 4096; hops++) {
     const stat = readStat(at)
-    if (stat === undefined || at === process.pid) return false
-    if (at !== pid && stat.name === supervisorName) return false
-    if (stat.ppid <= 0) return true
+    if (stat === undefined) return at === pid ? true : undefined
+    // A supervisor that is exiting has closed its pipes, so it counts as gone, and has not yet given its children away.
+    if (at === process.pid || (at !== pid && stat.name === supervisorName && !stat.isExiting)) return true
+    if (stat.ppid <= 0) return false
     at = stat.ppid
   }
-  return false
+  return true
+}
+
+const isOrphan = (pid: number): boolean => {
+  for (let looks = 0; looks < 16; looks++) {
+    const isBelow = isBelowOurs(pid)
+    if (isBelow !== undefined) return !isBelow
+  }
+  return true
 }
 
 /**

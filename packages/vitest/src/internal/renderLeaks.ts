@@ -1,13 +1,7 @@
 /** The tree of what leaked, for a person who reads the report of a test run. */
 import type { LeakedProcess } from "../LeakedProcess.ts"
 import * as clock from "./clock.ts"
-
-/** What a process says of itself must not reach a terminal raw. */
-const printable = (text: string): string =>
-  text.replaceAll(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (char) => char === "\n" ? "\\n" : `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`
-  )
+import { visibleLine } from "./visible.ts"
 
 const longest = 160
 
@@ -25,8 +19,8 @@ const stateOf = ({ state }: LeakedProcess): string =>
 
 const lineOf = (process: LeakedProcess, now: number): string => {
   const { commandLine, isEnded, pid, startTime, startedBy } = process
-  const by = startedBy === undefined ? "" : `, started by ${printable(startedBy)}`
-  return `${pid} ${cut(printable(commandLine))} (${ageOf(now - startTime)}${stateOf(process)}${by})` +
+  const by = startedBy === undefined ? "" : `, started by ${visibleLine(startedBy)}`
+  return `${pid} ${cut(visibleLine(commandLine))} (${ageOf(now - startTime)}${stateOf(process)}${by})` +
     (isEnded ? "" : " COULD NOT BE ENDED")
 }
 

@@ -6,7 +6,7 @@ import { ExitStatus, type Signal } from "effect-process"
 import { type Engine, type EngineJob, SpawnFailure, type SpawnRequest } from "effect-process/Engine"
 import type { Invocation } from "../ScriptedAnswer.ts"
 import { UnmatchedCommand } from "../ScriptedCall.ts"
-import type { Condition } from "../ScriptedSpawner.ts"
+import type { Condition } from "../ScriptedRule.ts"
 import { concat, redacted, textOf } from "./bytes.ts"
 import {
   bytesOfContent,

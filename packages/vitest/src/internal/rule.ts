@@ -1,8 +1,9 @@
 /** Which commands a rule is for, and why one is not. */
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Redacted from "effect/Redacted"
 import { Command } from "effect-process"
 import type { Invocation } from "../ScriptedAnswer.ts"
-import type { Condition, Pattern, Rest } from "../ScriptedSpawner.ts"
+import type { Condition, Pattern, Rest } from "../ScriptedRule.ts"
 import { hide, redacted } from "./bytes.ts"
 
 /** @internal */
@@ -200,3 +201,16 @@ export const difference = (
       .filter((text) => text.trim() !== "")
   }
 }
+
+const prototype = {
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+}
+
+/**
+ * A matcher or rule with these fields.
+ *
+ * @internal
+ */
+export const withFields = <A extends object>(fields: A): A & Pipeable => Object.assign(Object.create(prototype), fields)

@@ -16,7 +16,8 @@ import {
   type Refused
 } from "../ScriptedAnswer.ts"
 import { type Call, ScriptedSpawner, ScriptNotFollowed, UnmatchedCommand } from "../ScriptedCall.ts"
-import type { Options, Reader, Rule } from "../ScriptedSpawner.ts"
+import type { Reader, Rule } from "../ScriptedRule.ts"
+import type { Options } from "../ScriptedSpawner.ts"
 import { checked, isRefused, play, refusal, trapAll } from "./answer.ts"
 import { concat, hide, textOf } from "./bytes.ts"
 import { matches, showCommand, showRule } from "./rule.ts"

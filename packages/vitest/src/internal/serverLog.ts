@@ -1,4 +1,5 @@
 /** What a server has written, kept to be shown to a person: the last of it, without secrets and without what a terminal obeys. */
+import { visibleLines } from "./visible.ts"
 
 /** How much is kept, in characters. */
 const limit = 64 * 1024
@@ -9,12 +10,8 @@ const tailLimit = 8 * 1024
 
 const colours = /\u001b\[[0-9;:]*m/g
 
-/** Control characters but tabulators and newlines, and those that turn the writing direction. */
-const hostile = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
-
 /** @internal */
-export const printable = (text: string): string =>
-  text.replaceAll(colours, "").replaceAll(hostile, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
+export const printable = (text: string): string => visibleLines(text.replaceAll(colours, ""))
 
 /** @internal */
 export const indent = (text: string): string => text.trimEnd().replaceAll(/^/gm, "    ")

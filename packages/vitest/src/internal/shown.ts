@@ -1,17 +1,7 @@
 /** How a matcher says what happened. */
 import { ExitStatus } from "effect-process"
 import type { Subject } from "./subject.ts"
-
-/**
- * Without anything that a terminal would obey, except the ends of lines.
- *
- * @internal
- */
-export const printable = (text: string): string =>
-  text.replaceAll("\r\n", "\n").replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`
-  )
+import { visibleLines } from "./visible.ts"
 
 /** Lines of an output that a message shows. */
 const most = 15
@@ -19,7 +9,7 @@ const most = 15
 const block = (name: string, text: string | undefined): ReadonlyArray<string> => {
   if (text === undefined) return []
   if (text === "") return [`${name}: nothing`]
-  const lines = printable(text).replace(/\n$/, "").split("\n")
+  const lines = visibleLines(text).replace(/\n$/, "").split("\n")
   const shown = lines.slice(-most)
   const title = shown.length < lines.length ? `${name} (last ${most} of ${lines.length} lines):` : `${name}:`
   return [title, ...shown.map((line) => `  | ${line}`)]
@@ -66,8 +56,8 @@ const commonRun = (line: string, text: string): readonly [length: number, at: nu
  * @internal
  */
 export const nearestLine = ({ stderr, stdout }: Subject, text: string): ReadonlyArray<string> => {
-  const expected = printable(text).split("\n").find((line) => line !== "") ?? ""
-  const lines = printable(`${stdout ?? ""}\n${stderr ?? ""}`).split("\n").slice(-1000)
+  const expected = visibleLines(text).split("\n").find((line) => line !== "") ?? ""
+  const lines = visibleLines(`${stdout ?? ""}\n${stderr ?? ""}`).split("\n").slice(-1000)
   let found: { readonly line: string; readonly length: number; readonly at: number } | undefined
   for (const line of lines) {
     const [length, at] = commonRun(line, expected)

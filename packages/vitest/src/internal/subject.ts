@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import { type CommandResult, ExitStatus, type Process, type ProcessInfo } from "effect-process"
-import { printable } from "./shown.ts"
+import { visibleLines } from "./visible.ts"
 
 /** What is known; what is not is undefined. @internal */
 export interface Subject {
@@ -75,7 +75,7 @@ const ofError = (error: unknown): Subject => {
     ...fields,
     error,
     outcome: "failed",
-    instead: after === undefined ? `failed: ${printable(message)}` : `timed out after ${Duration.format(after)}`
+    instead: after === undefined ? `failed: ${visibleLines(message)}` : `timed out after ${Duration.format(after)}`
   }
 }
 
@@ -86,7 +86,7 @@ const ofCause = (cause: Cause.Cause<unknown>): Subject =>
       ...nothing,
       error: Option.getOrUndefined(Cause.dieOption(cause)),
       outcome: "died" as const,
-      instead: Cause.isInterruptedOnly(cause) ? "was interrupted" : `died: ${printable(Cause.pretty(cause))}`
+      instead: Cause.isInterruptedOnly(cause) ? "was interrupted" : `died: ${visibleLines(Cause.pretty(cause))}`
     })
   })
 

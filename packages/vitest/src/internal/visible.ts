@@ -1,13 +1,18 @@
 /** Text as it may be shown to a person, whatever a program printed. */
 
-const names: Readonly<Record<string, string>> = { "\r": "\\r", "\x1b": "\\e", "\b": "\\b", "\x07": "\\a" }
-
+/** What a terminal would obey, and what turns the direction of writing, but for the ends of lines and tabs. */
 // oxlint-disable-next-line no-control-regex -- they are what it looks for
-const control = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+const control = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** Control characters as escapes; lines and tabs stay. @internal */
+/** Control characters as escapes, written as the library's errors write them; lines and tabs stay. @internal */
 export const visible = (text: string): string =>
-  text.replace(control, (c) => names[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  text.replace(control, (char) => char === "\r" ? "\\r" : `\\u{${char.charCodeAt(0).toString(16)}}`)
+
+/** In one line, as a command line is. @internal */
+export const visibleLine = (text: string): string => visible(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t")
+
+/** Of an output, whose lines may end as those of a terminal do. @internal */
+export const visibleLines = (text: string): string => visible(text.replaceAll("\r\n", "\n"))
 
 const mostLines = 24
 const mostCharacters = 4_096

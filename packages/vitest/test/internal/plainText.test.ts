@@ -41,6 +41,9 @@ describe("text of a terminal", () => {
   })
 
   it("is shown with its control characters as escapes", () => {
-    assert.strictEqual(visible("a\tb\r\n\x1b[0m\0\x7f\u202e"), "a\tb\\r\n\\e[0m\\u0000\\u007f\\u202e")
+    assert.strictEqual(
+      visible("a\tb\r\n\x1b[0m\0\x7f\u202e\u200e"),
+      "a\tb\\r\n\\u{1b}[0m\\u{0}\\u{7f}\\u{202e}\\u{200e}"
+    )
   })
 })

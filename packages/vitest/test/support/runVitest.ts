@@ -7,39 +7,38 @@ import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import type { TestProjectInlineConfiguration } from "vitest/config"
 
 export interface TestReport {
-  readonly status: "passed" | "failed" | "skipped" | "pending" | "todo"
+  readonly project: string
+  /** With those of the suites around it: "suite > test". */
+  readonly name: string
+  readonly status: "passed" | "failed" | "skipped" | "pending"
   readonly messages: string
+}
+
+export interface FileReport {
+  readonly project: string
+  readonly name: string
+  readonly status: string
+  /** What failed outside of its tests. */
+  readonly message: string
+  readonly tests: ReadonlyArray<TestReport>
 }
 
 export interface Report {
   readonly exitCode: number
-  /** By full name. */
-  readonly tests: ReadonlyMap<string, TestReport>
-  /** What failed outside of tests, and the status of each file. */
-  readonly files: ReadonlyArray<{ readonly name: string; readonly status: string; readonly message: string }>
+  readonly files: ReadonlyArray<FileReport>
   readonly output: string
   /** What the tests have written into the file `ran`, line by line. */
   readonly ran: ReadonlyArray<string>
 }
 
-interface Json {
-  readonly testResults: ReadonlyArray<{
-    readonly name: string
-    readonly status: string
-    readonly message: string
-    readonly assertionResults: ReadonlyArray<{
-      readonly fullName: string
-      readonly status: TestReport["status"]
-      readonly failureMessages: ReadonlyArray<string> | null
-    }>
-  }>
-}
-
 class NoReport extends Data.TaggedError("NoReport")<{ readonly message: string }> {}
 
 const root = fileURLToPath(new URL("../fixtures", import.meta.url))
+
+const reporter = fileURLToPath(new URL("reporter.ts", import.meta.url))
 
 const program = createRequire(import.meta.url).resolve("vitest/vitest.mjs")
 
@@ -50,54 +49,69 @@ const unset = Object.fromEntries(
   ) => [name, undefined])
 )
 
-/** `args`: of vitest's command line, the names of fixtures among them. */
-export const runVitest = (...args: ReadonlyArray<string>) => runVitestWith(undefined, ...args)
+const linesOf = (file: string): ReadonlyArray<string> =>
+  fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n") : []
 
-/** With a setup file. */
-export const runVitestWith = (setup: string | undefined, ...args: ReadonlyArray<string>) =>
+/** Where a run leaves its report, and where its tests may write. */
+export const runDirectory = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-meta-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+/** What the tests of a run have written into its file `ran` so far. */
+export const ranIn = (directory: string): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.sync(() => linesOf(path.join(directory, "ran")))
+
+export interface RunOptions {
+  /** From `runDirectory`, for who wants to see what a run does meanwhile. */
+  readonly directory?: string
+  /** Whether our own packages go through vitest, as `vi.mock` of one of their modules needs. */
+  readonly inline?: boolean
+  readonly projects?: Record<string, TestProjectInlineConfiguration["test"]>
+}
+
+/** `args`: of vitest's command line, the names of fixtures among them. */
+export const runVitest = (args: ReadonlyArray<string>, options: RunOptions = {}) =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(
-      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "effect-process-meta-"))),
-      (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
-    )
-    const file = path.join(directory, "report.json")
-    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`, "--no-color"]
-    const { exit, stderrText, stdoutText } = yield* Command.make(
-      process.execPath,
-      program,
-      "run",
-      "--root",
-      root,
-      ...reporters,
-      ...args
-    ).pipe(
-      Command.env({ ...unset, META_DIRECTORY: directory, META_SETUP: setup }),
+    const directory = options.directory ?? (yield* runDirectory)
+    const reporters = ["--reporter=default", `--reporter=${reporter}`, "--no-color"]
+    const vitest = Command.make(process.execPath, program, "run", "--root", root, ...reporters, ...args)
+    const { exit, stderrText, stdoutText } = yield* vitest.pipe(
+      Command.env({
+        ...unset,
+        META_DIRECTORY: directory,
+        META_INLINE: options.inline === true ? "1" : undefined,
+        META_PROJECTS: options.projects === undefined ? undefined : JSON.stringify(options.projects)
+      }),
       Command.acceptExitCodes("any"),
       Command.run
     )
     const output = stdoutText + stderrText
+    const file = path.join(directory, "report.json")
     if (!fs.existsSync(file)) return yield* new NoReport({ message: output })
-    const ran = path.join(directory, "ran")
-    const json = JSON.parse(fs.readFileSync(file, "utf8")) as Json
     const report: Report = {
       exitCode: exit._tag === "Exited" ? exit.code : -1,
-      tests: new Map(
-        json.testResults.flatMap(({ assertionResults }) =>
-          assertionResults.map(({ failureMessages, fullName, status }) =>
-            [fullName, { status, messages: (failureMessages ?? []).join("\n") }] as const
-          )
-        )
-      ),
-      files: json.testResults.map(({ message, name, status }) => ({ name: path.basename(name), status, message })),
+      files: JSON.parse(fs.readFileSync(file, "utf8")) as ReadonlyArray<FileReport>,
       output,
-      ran: fs.existsSync(ran) ? fs.readFileSync(ran, "utf8").trim().split("\n") : []
+      ran: linesOf(path.join(directory, "ran"))
     }
     return report
   })
 
+/**
+ * Several configurations in one run of vitest, side by side: most of the time of a run is that of its start. Gives the report on each.
+ */
+export const runProjects = (projects: Record<string, TestProjectInlineConfiguration["test"]>) =>
+  Effect.map(runVitest([], { projects }), (report) => (project: string): Report => ({
+    ...report,
+    files: report.files.filter((file) => file.project === project)
+  }))
+
 const of = (report: Report, name: string): TestReport => {
-  const test = report.tests.get(name)
-  if (test === undefined) throw new Error(`no test "${name}" in:\n${report.output}`)
+  const [test, ...others] = report.files.flatMap(({ tests }) => tests).filter((test) => test.name === name)
+  if (test === undefined || others.length > 0) {
+    throw new Error(`${test === undefined ? "no" : "more than one"} test "${name}" in:\n${report.output}`)
+  }
   return test
 }
 

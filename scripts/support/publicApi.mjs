@@ -3,13 +3,10 @@
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
+import { readJson, root } from "./tarballs.mjs"
 
-export const root = fileURLToPath(new URL("..", import.meta.url))
 export const typescript = createRequire(path.join(root, "docs/package.json"))("typescript")
 const ts = typescript
-
-const readJson = (file) => JSON.parse(fs.readFileSync(file, "utf8"))
 
 /** The directories of the packages that are published and have modules. */
 const packages = () =>
