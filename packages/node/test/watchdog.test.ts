@@ -50,7 +50,13 @@ const owner = (fixture: string, token: string) =>
     ({ child }) =>
       Effect.sync(() => {
         child.kill("SIGKILL")
-        for (const pid of find(token)) process.kill(pid, "SIGKILL")
+        for (const pid of find(token)) {
+          try {
+            process.kill(pid, "SIGKILL")
+          } catch {
+            // The watchdog was quicker.
+          }
+        }
       })
   )
 
