@@ -1,3 +1,9 @@
 import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { name: "test", include: ["conformance/*.test.ts", "endToEnd/*.test.ts"] } })
+export default defineConfig({
+  test: {
+    name: "test",
+    setupFiles: ["support/shortStacks.ts"],
+    include: ["conformance/*.test.ts", "endToEnd/*.test.ts"]
+  }
+})

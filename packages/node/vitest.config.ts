@@ -1,3 +1,10 @@
 import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { name: "node", include: ["test/**/*.test.ts"], testTimeout: 20_000 } })
+export default defineConfig({
+  test: {
+    name: "node",
+    setupFiles: ["../../test/support/shortStacks.ts"],
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000
+  }
+})

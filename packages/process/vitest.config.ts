@@ -1,5 +1,10 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
-  test: { name: "process", include: ["test/**/*.test.ts"], testTimeout: 20_000 }
+  test: {
+    name: "process",
+    setupFiles: ["../../test/support/shortStacks.ts"],
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000
+  }
 })

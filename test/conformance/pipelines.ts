@@ -78,8 +78,11 @@ export const pipelines = ({ bounds: { e, g }, scenario, subject: { guarantees } 
 
   scenario("a writer that dies of SIGPIPE while its reader reads on has failed", (t) =>
     Effect.gen(function*() {
-      const writer = t.sh("kill -PIPE $$")
-      const error = yield* Effect.flip(Command.run(Command.pipeTo(writer, t.sh("cat; sleep 0.1"))))
+      // The reader ends when the writer has been waited for.
+      const writer = t.sh("echo $$; kill -PIPE $$")
+      const reader = t.sh("read writer; while kill -0 $writer 2>/dev/null; do sleep 0.01; done")
+      const pipeline = t.sh(":").pipe(Command.pipeTo(writer), Command.pipeTo(reader))
+      const error = yield* Effect.flip(Command.run(pipeline))
       assert.deepInclude(error, { _tag: "Signaled", signal: "SIGPIPE", command: String(writer) })
     }))
 
