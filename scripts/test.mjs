@@ -11,7 +11,7 @@ const runs = async (args) => {
   const vitest = await createVitest("test", { root, watch: false })
   const names = vitest.projects.map(({ name }) => name)
   await vitest.close()
-  const beside = ["process", "vitest"]
+  const beside = ["process", "vitest", "node"]
   const of = (some) => some.flatMap((name) => ["--project", name])
   return [
     [...of(beside), "--fileParallelism", "--maxWorkers", "2"],

@@ -20,6 +20,8 @@ import { tree } from "./tree.ts"
 type Scenarios = (suite: Suite) => void
 
 const scenarios: Readonly<Record<string, Scenarios>> = {
+  // First: a fork by Node takes the longer the more memory its program has come to hold, and none forks more than this.
+  "hygiene and load": hygiene,
   "tree": tree,
   "owner": ownerScenarios,
   "orphans": orphans,
@@ -31,7 +33,6 @@ const scenarios: Readonly<Record<string, Scenarios>> = {
   "through and sink": operators,
   "readiness": readiness,
   "spawn errors and statuses": spawnErrors,
-  "hygiene and load": hygiene,
   "a hostile child": hostileChildren
 }
 
