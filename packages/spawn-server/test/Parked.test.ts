@@ -84,7 +84,7 @@ describe("a supervisor whose job has ended by itself", () => {
     expect(r.events.map(({ type }) => type)).toContain("deadline")
     expect(having(t)).toEqual([])
     // What had to be ended may have left something that a next job would meet.
-    expect(parked()).not.toContain(first)
+    await until("ended", () => !parked().includes(first))
   })
 
   it("reaches what leaves the group of a later job", async () => {
