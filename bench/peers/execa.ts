@@ -39,9 +39,10 @@ export const open = async (): Promise<Session> => {
       return (await running).stdout
     },
     pipeline: async ([first, ...rest]) => {
-      const start = execa(first![0], first!.slice(1), stdio)
+      // Only of the last is anything kept: what goes on to the next one would soon be more than execa keeps.
+      const start = execa(first![0], first!.slice(1), { ...stdio, buffer: rest.length === 0 })
       const { stdout } = await rest.reduce<PromiseLike<{ readonly stdout: unknown }> & Pick<typeof start, "pipe">>(
-        (left, [file, ...args]) => left.pipe(file, args),
+        (left, [file, ...args], i) => left.pipe(file, args, { buffer: i === rest.length - 1 }),
         start
       )
       return String(stdout)

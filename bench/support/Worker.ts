@@ -66,7 +66,11 @@ export const start = (
           duration: patience,
           onTimeout: () => failed(`no answer within ${patience}`)
         })
-        if (Option.isNone(answer)) return yield* failed("it has ended")
+        if (Option.isNone(answer)) {
+          // For those who ask later.
+          yield* Queue.offer(answers, answer)
+          return yield* failed("it has ended")
+        }
         if (!answer.value.ok) return yield* failed(answer.value.problem)
         return answer.value.output
       })
