@@ -8,7 +8,7 @@ import * as Contenders from "../support/contenders.ts"
 import * as proc from "../support/proc.ts"
 import type { Program, Settings } from "../support/Program.ts"
 import type { Listing } from "../support/report.ts"
-import { millis, quantity } from "../support/report.ts"
+import { millis, quantity, sizeOf } from "../support/report.ts"
 import { median } from "../support/statistics.ts"
 import type * as Worker from "../support/Worker.ts"
 import { type Axis, draw, fit, type Series } from "./plot.ts"
@@ -123,15 +123,13 @@ const jobs = (settings: Settings) => {
 }
 
 const heap = (settings: Settings) => {
-  const sizes = (settings.short ? [8, 16] : [64, 256, 1024, 6144]).filter((size) =>
-    size * 2 ** 20 < proc.availableMemory() * 0.75
-  )
+  const sizes = (settings.short ? [8, 16] : [64, 256, 1024, 6144]).filter((size) => size < proc.roomForBallast())
   return grown(
     settings,
     {
       name: "heap",
       title: "echo hi with a heap",
-      x: { label: "heap", show: (mebibytes) => mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB` },
+      x: { label: "heap", show: sizeOf },
       notes: ["An owner for each size, with so much in arrays that were written to, warmed up; the rest as above."]
     },
     { size: 1024, show: (slope) => `${millis(slope)} a GiB` },
@@ -158,10 +156,7 @@ const heap = (settings: Settings) => {
   )
 }
 
-const bytesOf = (bytes: number): string => {
-  if (bytes < 2 ** 20) return `${bytes / 2 ** 10} KiB`
-  return bytes < 2 ** 30 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 30} GiB`
-}
+const bytesOf = (bytes: number): string => bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : sizeOf(bytes / 2 ** 20)
 
 const output = (settings: Settings) => {
   const sizes = settings.short

@@ -1,8 +1,8 @@
 /** What the owner's heap does to a spawn, and how long the owner's thread is blocked by one. */
 import { Effect } from "effect"
 import type { Settings } from "../support/Program.ts"
-import { availableMemory } from "../support/proc.ts"
-import { millis, missingRow, ratioRow, type Row, type Target, valueRow } from "../support/report.ts"
+import { roomForBallast } from "../support/proc.ts"
+import { millis, missingRow, ratioRow, type Row, sizeOf, type Target, valueRow } from "../support/report.ts"
 import { compare, interleave, inverted } from "../support/rounds.ts"
 import { median } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
@@ -10,11 +10,8 @@ import { costOf, warm } from "./echo.ts"
 
 const gibibyte = 1024
 
-/** MiB of ballast that fit twice, for both sides at once, and leave a quarter of what is available to others. */
-const fitting = (wanted: number): number => Math.min(wanted, Math.floor(availableMemory() / 2 ** 20 * 0.75 / 2))
-
-const nameOf = (mebibytes: number): string =>
-  mebibytes < gibibyte ? `${mebibytes} MiB` : `${Number((mebibytes / gibibyte).toFixed(1))} GiB`
+/** MiB of ballast that fit twice, for both sides at once. */
+const fitting = (wanted: number): number => Math.min(wanted, Math.floor(roomForBallast() / 2))
 
 const middle = (worker: Worker.Worker, task: "handles" | "direct", count: number) =>
   Effect.map(worker.ask(task, { count }), median)
@@ -26,9 +23,9 @@ const at = (wanted: number, settings: Settings, target: Target | undefined) =>
   Effect.scoped(Effect.gen(function*() {
     const { rounds, short } = settings
     const ballast = fitting(wanted)
-    if (ballast < wanted / 8) return [missingRow(`heap of ${nameOf(wanted)}`, "not enough memory")]
-    const shrunk = ballast < wanted ? ` (${nameOf(wanted)} do not fit)` : ""
-    const where = `heap of ${nameOf(ballast)}${shrunk}`
+    if (ballast < wanted / 8) return [missingRow(`heap of ${sizeOf(wanted)}`, "not enough memory")]
+    const shrunk = ballast < wanted ? ` (${sizeOf(wanted)} do not fit)` : ""
+    const where = `heap of ${sizeOf(ballast)}${shrunk}`
     const ours = yield* Worker.start("spawnServer", { ballast, instrument: true })
     const raw = yield* Worker.start("raw", { ballast, instrument: true })
     // Raw has no code of its own to warm, and with such a heap it takes long.

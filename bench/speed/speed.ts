@@ -4,7 +4,7 @@ import { costOf } from "../spawn/echo.ts"
 import * as Contenders from "../support/contenders.ts"
 import * as proc from "../support/proc.ts"
 import type { Program, Settings } from "../support/Program.ts"
-import { type Listing, millis, quantity } from "../support/report.ts"
+import { type Listing, millis, quantity, sizeOf } from "../support/report.ts"
 import { median } from "../support/statistics.ts"
 import type * as Worker from "../support/Worker.ts"
 import { detail, type Figure, type Measure, slower, summary } from "./figures.ts"
@@ -72,8 +72,8 @@ const heap = (mebibytes: number) => (settings: Settings) =>
   Effect.gen(function*() {
     const { short } = settings
     const rounds = Math.min(settings.rounds, 3)
-    const where = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`
-    const fits = mebibytes * 2 ** 20 < proc.availableMemory() * 0.75
+    const where = sizeOf(mebibytes)
+    const fits = mebibytes < proc.roomForBallast()
     const measures: ReadonlyArray<Measure> = [
       { name: `\`echo hi\`, heap of ${where}`, better: "less", show: millis, summary: mebibytes !== 64 },
       { name: `thread blocked by a spawn, heap of ${where}`, better: "less", show: millis, summary: mebibytes !== 64 }

@@ -44,5 +44,5 @@ export const privateMemory = (pid: number): number => {
   return kilobytes(text, "Private_Clean") + kilobytes(text, "Private_Dirty")
 }
 
-/** Bytes that can be had without swapping. */
-export const availableMemory = (): number => kilobytes(read("/proc/meminfo"), "MemAvailable")
+/** MiB that a worker can keep: a quarter of what can be had without swapping is left to others. */
+export const roomForBallast = (): number => kilobytes(read("/proc/meminfo"), "MemAvailable") / 2 ** 20 * 0.75

@@ -52,6 +52,9 @@ export const quantity = (unit: string) => (value: number): string => `${digits(v
 
 export const millis = quantity("ms")
 
+export const sizeOf = (mebibytes: number): string =>
+  mebibytes < 1024 ? `${mebibytes} MiB` : `${Number((mebibytes / 1024).toFixed(1))} GiB`
+
 export const spreadOf = ({ maximum, median, minimum }: Spread): string => {
   if (!Number.isFinite(median)) return ""
   if (minimum === maximum) return digits(median)
