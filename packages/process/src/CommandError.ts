@@ -141,7 +141,7 @@ export class Signaled extends Data.TaggedError("Signaled")<
  * import { Command } from "effect-process"
  *
  * const program = Command.shell("echo working; sleep 60").pipe(
- *   Command.timeout("500 millis"),
+ *   Command.timeout("1 second"),
  *   Command.run,
  *   Effect.catchTag("TimedOut", ({ stdoutTail }) => Effect.succeed(stdoutTail))
  * ) // => "working\n"

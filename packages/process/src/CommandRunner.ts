@@ -201,7 +201,7 @@ export const string = <E, R>(
         detail: `${show(label)} names no encoding; write a label such as "utf-8" or "latin1"`
       })
     }
-    return Effect.map(stdoutOf(self), (bytes) => decode(bytes, label))
+    return Effect.map(internal.collectStdout(self), (bytes) => decode(bytes, label))
   })
 
 /**
@@ -217,10 +217,8 @@ export const string = <E, R>(
  */
 export const lines = <E, R>(
   self: Command<E, R>
-): Effect.Effect<ReadonlyArray<string>, CommandError | E, ProcessSpawner | R> => Effect.map(stdoutOf(self), splitLines)
-
-const stdoutOf = <E, R>(self: Command<E, R>): Effect.Effect<Uint8Array, CommandError | E, ProcessSpawner | R> =>
-  Effect.map(internal.collectAccepted(self, ["stdout"]), ({ stdout }) => stdout)
+): Effect.Effect<ReadonlyArray<string>, CommandError | E, ProcessSpawner | R> =>
+  Effect.map(internal.collectStdout(self), splitLines)
 
 /**
  * The stdout parsed as JSON and decoded with a schema. What departs from it fails with `InvalidOutput`, which says where.
@@ -252,7 +250,7 @@ export const json: {
 ): Effect.Effect<A, CommandError | InvalidOutput | E, ProcessSpawner | R | R2> => {
   const decodeJson = Schema.decode(Schema.parseJson(schema))
   return Effect.flatMap(
-    stdoutOf(self),
+    internal.collectStdout(self),
     (bytes) =>
       Effect.mapError(
         decodeJson(decode(bytes)),

@@ -4,6 +4,7 @@ import * as net from "node:net"
 import { RequestFailure, ServerLost } from "./Failure.ts"
 import type { SpawnFailure } from "./Failure.ts"
 import { PipeReader } from "./PipeReader.ts"
+import { PipeWriter } from "./PipeWriter.ts"
 import { whole } from "./Request.ts"
 import type { SpawnServer } from "./SpawnServer.ts"
 
@@ -101,7 +102,7 @@ export type JobEvent =
   | { readonly type: "empty" }
 
 /**
- * Streams are not opened until asked for: `readable`, `reader`, `writable` or `takeDescriptor` take an owner's end once, `close`
+ * Streams are not opened until asked for: `readable`, `reader`, `writable`, `writer` or `takeDescriptor` take an owner's end once, `close`
  * closes those that nobody took.
  *
  * @example
@@ -239,15 +240,23 @@ export class Job {
     return new PipeReader(fd, {
       hasExited: () => this.hasExited,
       onExited: (listener) => this.#onExited.push(listener),
-      grow: (owned, bytes) => {
-        const end = this.#pipes.slice(0, pipe).filter((owner) => owner !== "none").length
-        return this.#server.grow(this, end, owned, bytes)
-      }
+      grow: (owned, bytes) => this.#grow(pipe, owned, bytes)
     })
   }
 
   writable(pipe: number): net.Socket {
     return new net.Socket({ fd: this.takeDescriptor(pipe), readable: false, writable: true })
+  }
+
+  /** As `writable`, and faster: without a socket for what fits into the pipe, with a pipe that grows. */
+  writer(pipe: number): PipeWriter {
+    return new PipeWriter(this.takeDescriptor(pipe), (owned, bytes) => this.#grow(pipe, owned, bytes))
+  }
+
+  /** By the server, which knows its pipes by their order. */
+  #grow(pipe: number, owned: number, bytes: number): Promise<void> {
+    const end = this.#pipes.slice(0, pipe).filter((owner) => owner !== "none").length
+    return this.#server.grow(this, end, owned, bytes)
   }
 
   /** Closes the ends that nobody took. The job goes on. */

@@ -1,12 +1,16 @@
 /** Our end of a pipe that a job writes. */
 import * as fs from "node:fs"
 import * as net from "node:net"
+import { Gathering } from "./internal/gathering.ts"
 
-/** What a pipe holds when nobody asked for more. Source: pipe(7). */
+/**
+ * What a pipe holds when nobody asked for more, and what is read at a time. Source: pipe(7). The writer cannot go on while we
+ * read, so larger reads are slower; and larger buffers would not be in the cache.
+ */
 const usualSize = 64 * 1024
 
-/** What it is grown to. Four times as much again was no faster, and would spend the allowance on a fifth as many. */
-const grownSize = 256 * 1024
+/** What it is grown to, the first that is allowed: the writer is to have room while the consumer works on what it got. */
+const grownSizes = [1024 * 1024, 256 * 1024]
 
 /** What one may hold without privileges, if a request said so. */
 const cutBound = 1024 * 1024
@@ -16,6 +20,12 @@ const cutBound = 1024 * 1024
  * of the contrary: a read goes on until the pipe is empty, so a short one follows each full one.
  */
 const fullBeforeGrowth = 8
+
+/** Reads that a consumer gets at once when it is slower than we are; above it the pipe is left to fill. */
+const readsAhead = 8
+
+/** As many in a pipe that was grown. */
+const readsAheadGrown = 32
 
 /**
  * Milliseconds that a job may take before a socket is made for what it writes. One that is over by then needs none: two
@@ -108,13 +118,14 @@ export class PipeReader {
   #state: "idle" | "waiting" | "flowing" | "ended" = "idle"
   #socket: net.Socket | undefined
   #timer: NodeJS.Timeout | undefined
-  #wake: NodeJS.Immediate | undefined
+  /** Half of what the consumer may get at once is enough to wake it. */
+  readonly #gathering = new Gathering(() => this.onReadable?.(), () => 2 * this.#queued >= this.#highWater)
   readonly #taken: Array<Buffer> = []
   #queued = 0
   /** Not told from `#queued`: the mark rises when the pipe is grown. */
   #isPaused = false
   #buffer = none
-  #size = usualSize
+  #highWater = readsAhead * usualSize
   #timesFull = 0
   #mayGrow = true
   #error: NodeJS.ErrnoException | undefined
@@ -180,11 +191,6 @@ export class PipeReader {
     if (this.#state !== "ended") this.#end()
   }
 
-  /** What a consumer gets at once when it is slower than we are; above it the pipe is left to fill. */
-  get #highWater(): number {
-    return 8 * this.#size
-  }
-
   #begin(): void {
     if (this.#writers.hasExited()) return this.#readNow()
     this.#state = "waiting"
@@ -244,7 +250,7 @@ export class PipeReader {
 
   /** Asked for after each read: what it gives is what the next read fills. */
   #nextBuffer(): Buffer {
-    if (this.#buffer.length < this.#size) this.#buffer = Buffer.allocUnsafeSlow(this.#size)
+    if (this.#buffer.length === 0) this.#buffer = Buffer.allocUnsafeSlow(usualSize)
     return this.#buffer
   }
 
@@ -264,32 +270,27 @@ export class PipeReader {
     }
     if (isFull && this.#mayGrow && ++this.#timesFull === fullBeforeGrowth) void this.#grow()
     this.#isPaused = this.#queued >= this.#highWater
-    // More follows a full read at once: the consumer is woken for all of it together, after this turn's reads.
-    if (!isFull || this.#isPaused) this.onReadable?.()
-    else this.#wake ??= setImmediate(() => this.#wakeNow())
+    if (this.#isPaused || !this.#gathering.holds(count)) this.onReadable?.()
     return !this.#isPaused
-  }
-
-  #wakeNow(): void {
-    this.#wake = undefined
-    this.onReadable?.()
   }
 
   async #grow(): Promise<void> {
     this.#mayGrow = false
-    try {
-      await this.#writers.grow(this.#fd, grownSize)
-      this.#size = grownSize
-    } catch {
-      // The allowance is spent, or the job is over: it works at any size.
+    for (const size of grownSizes) {
+      try {
+        await this.#writers.grow(this.#fd, size)
+        this.#highWater = readsAheadGrown * usualSize
+        return
+      } catch {
+        // The allowance is spent, or the job is over: it works at any size.
+      }
     }
   }
 
   #end(): void {
     clearTimeout(this.#timer)
     // Who ends it tells of it.
-    clearImmediate(this.#wake)
-    this.#wake = undefined
+    this.#gathering.stop()
     this.#state = "ended"
     if (this.#socket === undefined) fs.closeSync(this.#fd)
     else this.#socket.destroy()

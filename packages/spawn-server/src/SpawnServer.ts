@@ -253,7 +253,7 @@ export class SpawnServer {
       this.#send(this.#begin(Kind.Kill).u32(pending.id))
     }
     pending.descriptors = descriptors
-    if (pending.pipes.length > 0) this.#send(this.#begin(Kind.Opened).u32(pending.id))
+    this.#connection.opened(pending.id, pending.pipes)
   }
 
   #onPending(pending: Pending, kind: number, body: Reader): void {

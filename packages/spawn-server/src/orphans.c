@@ -274,8 +274,11 @@ orphans_step(void)
 	}
 	now = now_ms();
 	if (late) {
-		if (server.cgroup >= 0 && !any_supervisor())
+		if (server.cgroup >= 0 && !any_supervisor()) {
+			/* Those without a job die too, and some time after this: one that was given a job meanwhile would lose it. */
+			parked_end_all();
 			cgroup_kill(server.cgroup);
+		}
 		tree_mark_denied(&server.orphans);
 		settle_lost(false, now);
 	}

@@ -112,6 +112,18 @@ parse_stat(char *text, struct proc *p)
 }
 
 int
+proc_stat_fd(pid_t pid, int fd, struct stat *st)
+{
+	char path[64];
+
+	if (path_of(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd) < 0) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return stat(path, st);
+}
+
+int
 proc_stat(pid_t pid, struct proc *p)
 {
 	char path[64], text[1024];

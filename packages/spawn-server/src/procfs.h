@@ -4,6 +4,7 @@
 
 #include "wire.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum proc_flag { P_DENIED = 1, P_STOPPED = 2 };
@@ -43,6 +44,8 @@ ssize_t proc_read(const char *path, char *into, size_t size);
 bool proc_probe_children(bool wanted);
 /* Whether this process, known by pid and start time, is still there and not on its way out. */
 bool proc_is_there(const struct proc *p);
+/* stat(2) of what is open in another process. Returns 0 or -1 with errno. */
+int proc_stat_fd(pid_t pid, int fd, struct stat *st);
 /* Whether a process that is not dead is in the group. kill(2) would count zombies. Reads all of /proc. */
 bool proc_group_lives(pid_t pgid);
 /* Returns 0, or -1 when the process is gone or hidden. */

@@ -162,8 +162,14 @@ void
 say_exits(void)
 {
 	for (uint8_t i = job.plan->nstages; i-- > 0;) {
-		if (job.stages[i].ended && !(job.stages[i].held && !job.stages[i + 1].reported))
-			say_exit(i);
+		uint8_t first = i;
+
+		if (!job.stages[i].ended || (job.stages[i].turn == AFTER_NEXT && !job.stages[i + 1].reported))
+			continue;
+		while (first > 0 && job.stages[first - 1].turn == BEFORE_NEXT)
+			first--;
+		for (; first <= i; first++)
+			say_exit(first);
 	}
 }
 

@@ -8,6 +8,9 @@
 
 enum phase { RUNNING, GRACE, KILLING, GIVEN_UP };
 
+/* Of a stage that has ended, as against the end of the next one. */
+enum turn { WHENEVER, BEFORE_NEXT, AFTER_NEXT };
+
 struct waited {
 	pid_t pid;
 	int code; /* CLD_* */
@@ -15,7 +18,7 @@ struct waited {
 	bool ended;
 	bool reported;
 	bool stopped;
-	bool held; /* its end is not said before that of the next stage, see wait_stage */
+	enum turn turn; /* when its end is said, see wait_stage */
 	struct rusage usage;
 };
 
@@ -29,6 +32,7 @@ struct supervised {
 	int socket; /* -1: the server is gone */
 	int signals;
 	int status;
+	int stage_status; /* the other end, by the number that it has in a stage until its execve(2) */
 	int deadline;
 	uint64_t began; /* in clock ticks since boot, not before our start time, and before anybody's who gets our pid later */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME */
@@ -64,7 +68,10 @@ void say_result(uint32_t token, int error);
 void say_processes(enum frame_kind kind, uint32_t token);
 void say_started(bool pending);
 void say_failed(uint8_t stage, uint8_t step, int error, bool exists, const char *path, size_t len);
-/* Of all stages that have ended and are not reported, the last one first. */
+/*
+ * Of all stages that have ended and are not reported, the last one first; but before its reader a writer that was found to have
+ * died of SIGPIPE while that read on.
+ */
 void say_exits(void);
 void say_stop(uint8_t index, int code, int status, bool terminal);
 /* How much is left of the deadline; 0: it is paused. */

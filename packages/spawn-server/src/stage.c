@@ -208,14 +208,11 @@ try_exec(const struct child *c, const char *path, long *kept)
 	long error = raw3(SYS_execve, path, c->stage->argv, c->stage->envp);
 
 	switch (error) {
-	case -ENOENT:
-		if (is_there(path))
-			fail(c, STEP_EXEC, error, path, true);
-		return;
 	case -EACCES:
 		/* Not executable, a directory, or behind one we may not search: a later entry may have it, as execvp(3) looks. */
 		*kept = error;
 		return;
+	case -ENOENT:
 	case -ENOTDIR:
 	case -ESTALE:
 	case -ENODEV:
@@ -250,6 +247,23 @@ join(char *out, const char *dir, size_t len, const char *file)
 	return true;
 }
 
+/* The next entry of PATH with the file in it, of those that fit. Returns false when there is none. */
+static bool
+next_candidate(const char **path, const char *file, char *out)
+{
+	bool fits = false;
+
+	while (!fits && *path != NULL) {
+		size_t len = 0;
+
+		while ((*path)[len] != '\0' && (*path)[len] != ':')
+			len++;
+		fits = join(out, *path, len, file);
+		*path = (*path)[len] == '\0' ? NULL : *path + len + 1;
+	}
+	return fits;
+}
+
 __attribute__((noreturn)) static void
 execute(const struct child *c)
 {
@@ -271,16 +285,12 @@ execute(const struct child *c)
 		fail(c, STEP_EXEC, -ENOENT, file, false);
 	if (file_len > NAME_MAX)
 		fail(c, STEP_EXEC, -ENAMETOOLONG, file, false);
-	for (;;) {
-		size_t len = 0;
-
-		while (path[len] != '\0' && path[len] != ':')
-			len++;
-		if (join(candidate, path, len, file))
-			try_exec(c, candidate, &kept);
-		if (path[len] == '\0')
-			break;
-		path += len + 1;
+	for (const char *at = path; next_candidate(&at, file, candidate);)
+		try_exec(c, candidate, &kept);
+	/* Only now: most commands are found, and each look costs them a call for every entry before theirs. */
+	for (const char *at = path; kept == -ENOENT && next_candidate(&at, file, candidate);) {
+		if (is_there(candidate))
+			fail(c, STEP_EXEC, -ENOENT, candidate, true);
 	}
 	fail(c, STEP_EXEC, kept, file, false);
 }

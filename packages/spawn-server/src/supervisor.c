@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,17 +33,27 @@ wait_one(pid_t pid, siginfo_t *info, int options, struct rusage *usage)
 	return (int)syscall(SYS_waitid, P_PID, pid, info, options, usage);
 }
 
-/* Whether a stage still has a pipe as its stdin. One that is exiting has none, before it can be waited for. */
+/* On its way to execve(2), which closes the status pipe. What it will have as its descriptors it need not have yet. */
+static bool
+is_starting(const struct waited *s)
+{
+	struct stat ours, its;
+
+	return job.status >= 0 && fstat(job.status, &ours) == 0 && proc_stat_fd(s->pid, job.stage_status, &its) == 0
+		&& ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+/* Whether a stage has, or will have, a pipe as its stdin. One that is exiting has none, before it can be waited for. */
 static bool
 reads_on(const struct waited *s)
 {
-	char path[32];
 	struct stat st;
-	int n = snprintf(path, sizeof path, "/proc/%ld/fd/0", (long)s->pid);
 
-	if (s->ended || n < 0 || (size_t)n >= sizeof path)
+	if (s->ended)
 		return false;
-	return stat(path, &st) == 0 ? S_ISFIFO(st.st_mode) : errno == EACCES;
+	if (is_starting(s))
+		return true;
+	return proc_stat_fd(s->pid, STDIN_FILENO, &st) == 0 ? S_ISFIFO(st.st_mode) : errno == EACCES;
 }
 
 static void
@@ -77,7 +86,8 @@ wait_stage(uint8_t index)
 	 * The kernel closes a reader's descriptors, and some readers do so themselves, a while before there is a status: its
 	 * writer may have died of that and be found first. It is what ended first that counts, so the writer is said later.
 	 */
-	s->held = s->code == CLD_KILLED && s->status == SIGPIPE && index + 1 < job.plan->nstages && !reads_on(s + 1);
+	if (s->code == CLD_KILLED && s->status == SIGPIPE && index + 1 < job.plan->nstages)
+		s->turn = reads_on(s + 1) ? BEFORE_NEXT : AFTER_NEXT;
 	job.ended++;
 	if (job.ended == job.plan->nstages) {
 		foreground_ended();
@@ -105,8 +115,8 @@ reap(void)
 	siginfo_t info;
 
 	/*
-	 * A writer that is found dead of SIGPIPE died after its reader, which is looked at later and so found dead too; said
-	 * the other way round, the reader's end comes first.
+	 * Of a writer that died after its reader the reader is looked at later, and so found dead too; said the other way
+	 * round, the reader's end comes first.
 	 */
 	for (uint8_t i = 0; i < job.plan->nstages; i++) {
 		if (!job.stages[i].ended && job.stages[i].pid > 0)
@@ -318,8 +328,10 @@ on_time(void)
 {
 	uint64_t now = now_ms();
 
-	if (job.pending_at != 0 && now >= job.pending_at)
+	if (job.pending_at != 0 && now >= job.pending_at) {
 		say_started(true);
+		say_exits();
+	}
 	if (job.reap_at != 0 && now >= job.reap_at) {
 		job.reap_at = 0;
 		on_signals();
@@ -412,6 +424,7 @@ start_stages(struct supervisor_setup *setup)
 		say_failed(0, STEP_OPEN, errno, false, "", 0);
 		return;
 	}
+	job.stage_status = start.status_fd;
 	for (uint8_t i = 0; i < setup->plan->nstages && !job.failed; i++) {
 		/* The leader's pid goes to shared memory by the kernel's hand, see struct slot. */
 		pid_t *place = i == 0 ? (pid_t *)&setup->slot->leader : &job.stages[i].pid;

@@ -1,8 +1,8 @@
 /** The owner's ends of real pipes, which a spawn server made. */
-import type { PipeReader } from "@effect-process/spawn-server"
-import { type OutputPipe, PipeFailure } from "effect-process/Engine"
-import { errnoOf } from "./errno.ts"
-import { goneErrnos } from "./pipes.ts"
+import type { PipeReader, PipeWriter } from "@effect-process/spawn-server"
+import * as Effect from "effect/Effect"
+import type { InputPipe, OutputPipe, PipeFailure } from "effect-process/Engine"
+import { failureOf, taken, writtenWith } from "./pipes.ts"
 
 export class RawOutput implements OutputPipe {
   private readonly reader: PipeReader
@@ -16,8 +16,7 @@ export class RawOutput implements OutputPipe {
     if (chunk !== undefined) return chunk
     if (!this.reader.hasEnded) return undefined
     const { error } = this.reader
-    const errno = error === undefined ? undefined : errnoOf(error)
-    return errno === undefined || goneErrnos.has(errno) ? null : new PipeFailure({ errno })
+    return error === undefined ? null : failureOf(error) ?? null
   }
 
   listen(listener: (() => void) | undefined): void {
@@ -37,5 +36,34 @@ export class RawOutput implements OutputPipe {
   close(): void {
     this.reader.close()
     this.reader.onReadable?.()
+  }
+}
+
+export class RawInput implements InputPipe {
+  private readonly writer: PipeWriter
+
+  constructor(writer: PipeWriter) {
+    this.writer = writer
+  }
+
+  write(bytes: Uint8Array): ReturnType<InputPipe["write"]> {
+    return Effect.suspend(() => {
+      let result: Effect.Effect<boolean, PipeFailure> | undefined
+      let resume: ((result: Effect.Effect<boolean, PipeFailure>) => void) | undefined
+      const done = (error?: NodeJS.ErrnoException) => {
+        result = writtenWith(error)
+        resume?.(result)
+      }
+      // Most writes fit: no fiber waits for those.
+      return this.writer.write(bytes, done) ? taken : Effect.async((later) => {
+        // The fiber may have given way to others before it came here, and the write be done meanwhile.
+        if (result === undefined) resume = later
+        else later(result)
+      })
+    })
+  }
+
+  close(): void {
+    this.writer.close()
   }
 }

@@ -8,9 +8,8 @@ import { type ProcessInfo, type ResourceUsage, SpawnServerLost } from "effect-pr
 import { type EngineJob, SignalFailure, type StageExit as EngineExit } from "effect-process/Engine"
 import { exited, killed } from "effect-process/ExitStatus"
 import { noUsage } from "effect-process/ProcessInfo"
-import { SocketInput } from "./pipes.ts"
 import * as processTable from "./processTable.ts"
-import { RawOutput } from "./rawPipes.ts"
+import { RawInput, RawOutput } from "./rawPipes.ts"
 import { nameOf, numberOf } from "./signals.ts"
 
 /** For an answer about a job. The client finds out in time by itself that the server hangs; a release must not wait for it. */
@@ -118,7 +117,7 @@ export const make = (job: Job, clock: Clock.Clock, events: Events): EngineJob =>
   return {
     pid,
     processGroupId: job.processGroupId,
-    input: (pipe) => new SocketInput(job.writable(pipe)),
+    input: (pipe) => new RawInput(job.writer(pipe)),
     output: (pipe) => new RawOutput(job.reader(pipe)),
     observe,
     signal: (signal, to) =>

@@ -101,36 +101,40 @@ export class Job<E> {
     return this.engine.clock.unsafeCurrentTimeMillis()
   }
 
-  /** From exit to empty, whether or not anybody looks. */
-  begin<R>(): Effect.Effect<void, never, R> {
-    return Effect.suspend(() => {
-      this.running.observe({
-        exited: (exits) => this.exited(exits),
-        emptied: (empty) => this.emptied(empty),
-        deadlinePassed: () => void Runtime.runFork(this.runtime)(this.pastDeadline)
-      })
-      const begun = this.stdio.begin<R>()
-      if (this.deadline === Infinity || this.engine.guarantees.deadline === "external") return begun
-      return Effect.flatMap(Effect.zipRight(begun, fork(this.watchDeadline())), (fiber) => {
-        this.deadlineWatch = fiber
-        // It may have been over before it began.
-        return this.empty.isDone ? Fiber.interruptFork(fiber) : Effect.void
-      })
+  /** From exit to empty, whether or not anybody looks. Returns what starts that which runs beside the job, if anything does. */
+  begin<R>(): Effect.Effect<void, never, R> | undefined {
+    const beside = this.beside<R>()
+    // In the span, which may end with what the engine tells at once.
+    const begin = beside && this.observed.within(beside)
+    this.running.observe({
+      exited: (exits) => this.exited(exits),
+      emptied: (empty) => this.emptied(empty),
+      deadlinePassed: () => void Runtime.runFork(this.runtime)(this.pastDeadline)
+    })
+    return begin
+  }
+
+  private beside<R>(): Effect.Effect<void, never, R> | undefined {
+    const begun = this.stdio.begin<R>()
+    if (this.deadline === Infinity || this.engine.guarantees.deadline === "external") return begun
+    return Effect.flatMap(Effect.zipRight(begun ?? Effect.void, fork(this.watchDeadline())), (fiber) => {
+      this.deadlineWatch = fiber
+      // It may have been over before it began.
+      return this.empty.isDone ? Fiber.interruptFork(fiber) : Effect.void
     })
   }
 
   private exited(exits: Exit.Exit<ReadonlyArray<StageExit>, SpawnServerLost>): void {
     this.duration = Duration.millis(this.now() - this.started)
-    if (Exit.isSuccess(exits)) {
-      this.stageExits = exits.value
-      this.observed.exited(exits.value, this.lastStatus())
+    if (Exit.isFailure(exits)) {
+      this.exits.done(exits)
+      return this.exit.done(Exit.failCause(exits.cause))
     }
+    this.stageExits = exits.value
+    const status = this.lastStatus()
+    this.observed.exited(exits.value, status)
     this.exits.done(exits)
-    this.exit.done(
-      Exit.isSuccess(exits) && this.failure !== undefined
-        ? Exit.failCause(this.failure())
-        : Exit.map(exits, () => this.lastStatus())
-    )
+    this.exit.done(this.failure === undefined ? Exit.succeed(status) : Exit.failCause(this.failure()))
   }
 
   /** Once the job is empty, or cannot be made so, nothing that holds a pipe keeps a reader waiting. */
@@ -280,9 +284,24 @@ export class Job<E> {
     return this.exits.succeeded && this.termination === undefined ? this.observed.leaked(all) : Effect.void
   }
 
+  /** Nothing is left of the job, and its Sinks have taken all. */
+  get hasEnded(): boolean {
+    return this.empty.succeeded && this.stdio.sinks.succeeded
+  }
+
+  /** Releases what has ended by itself; false: there is more to do, see `release`. */
+  releaseNow(): boolean {
+    const { stdio } = this
+    if (!this.hasEnded || stdio.isRunning) return false
+    stdio.closeInputs()
+    stdio.closeOutputs()
+    return true
+  }
+
   /** Never interrupted (those who acquire see to that) and bounded. */
   get release(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (this.releaseNow()) return Effect.void
       const { stdio } = this
       const isLeaking = this.exits.succeeded && this.termination === undefined && !this.empty.isDone
       // An engine that cannot look must not keep us from ending what is there.

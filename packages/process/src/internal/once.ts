@@ -50,6 +50,11 @@ export class Once<A, E = never> {
     )
   }
 
+  /** As `await`, for who alone has it: one who is interrupted stays on the list, which goes with it. */
+  get only(): Effect.Effect<A, E> {
+    return Effect.async<A, E>((resume) => void this.onDone(resume))
+  }
+
   /** Whichever way it went. */
   get settled(): Effect.Effect<void> {
     return Effect.suspend(() => this.result === undefined ? Effect.asVoid(Effect.exit(this.await)) : Effect.void)

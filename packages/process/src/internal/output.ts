@@ -1,7 +1,7 @@
+import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OutputError } from "../CommandError.ts"
 import { type OutputPipe, PipeFailure } from "../Engine.ts"
@@ -10,6 +10,10 @@ import type { Tail } from "./text.ts"
 
 /** Pieces that a reader gets together, so that one who comes late goes on soon. */
 const atOnce = 16
+
+type Pieces = Channel.Channel<Chunk.Chunk<Uint8Array>, unknown, OutputError>
+
+const ended: Effect.Effect<Pieces> = Effect.succeed(Channel.void)
 
 /** A pipe that an output is read from, with the end of what came out of it. */
 interface Source {
@@ -35,6 +39,8 @@ export class Output {
   private open: ReadonlyArray<Source>
   private listener: (() => void) | undefined
   private used = false
+  /** Made for who asks: few are read as a Stream, and this outlives the job. See "What V8 keeps" in ARCHITECTURE.md. */
+  private pieces: Pieces | undefined
 
   constructor(command: () => string, name: OutputError["stream"], sources: ReadonlyArray<Source>, tail: Tail) {
     this.command = command
@@ -89,22 +95,25 @@ export class Output {
     }
   }
 
-  /** What there is now, or comes next; nothing at the end. Interruption loses nothing: what is taken is returned. */
-  private get next(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
-    return Effect.suspend(() => this.take())
-  }
+  /**
+   * What there is now, or comes next, and so on to the end. Interruption loses nothing: what is taken is returned. A channel of
+   * our own, as `Stream.repeatEffectChunkOption` leaves so much behind that full collections have to clear it away.
+   */
+  private readonly more = (): Pieces => this.pieces ??= Channel.unwrap(Effect.suspend(() => this.take()))
 
-  private take(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> {
+  private take(): Effect.Effect<Pieces, OutputError> {
     const pieces: Array<Uint8Array> = []
     let bytes = this.poll()
     for (; bytes instanceof Uint8Array; bytes = pieces.length < atOnce ? this.poll() : undefined) pieces.push(bytes)
-    if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
-    if (bytes === null) return Effect.fail(Option.none())
-    if (bytes !== undefined) return Effect.fail(Option.some(this.error("Io", bytes.errno)))
-    return Effect.async<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>>((resume) => {
+    if (pieces.length > 0) {
+      return Effect.succeed(Channel.flatMap(Channel.write(Chunk.unsafeFromArray(pieces)), this.more))
+    }
+    if (bytes === null) return ended
+    if (bytes !== undefined) return this.error("Io", bytes.errno)
+    return Effect.async<Pieces, OutputError>((resume) => {
       this.listen(() => {
         this.listen(undefined)
-        resume(this.next)
+        resume(Effect.suspend(() => this.take()))
       })
       return Effect.sync(() => this.listen(undefined))
     })
@@ -115,7 +124,7 @@ export class Output {
     return Stream.unwrapScoped(
       Effect.as(
         Effect.acquireRelease(claim, () => Effect.sync(() => this.abandon())),
-        Stream.repeatEffectChunkOption(this.next)
+        Stream.fromChannel(this.more())
       )
     )
   }

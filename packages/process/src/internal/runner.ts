@@ -1,5 +1,6 @@
 /** The runners that return when the command has ended. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -94,7 +95,7 @@ const collect = <E, R, A, E2>(
   capture: ReadonlyArray<StreamName>,
   judge: (collected: Collected) => Effect.Effect<A, E2>
 ): Effect.Effect<A, Exclude<CommandError, NonZeroExit | Signaled> | E | E2, ProcessSpawner | R> =>
-  Effect.flatMap(ProcessSpawner, (spawner) => {
+  withSpawner((spawner) => {
     const started = spawner.clock.unsafeCurrentTimeMillis()
     return withProcess(spawner, withStdin(self), (process) => {
       const job = Handle.jobOf(process)
@@ -118,29 +119,75 @@ const collect = <E, R, A, E2>(
       // `exit` itself looks after unread output, and there is none.
       if (job !== undefined) job.exit.onDone((exit) => first.done(exit))
       else drains.push(Effect.forkScoped(Effect.map(Effect.exit(process.exit), (exit) => first.done(exit))))
-      const begun = drains.length === 0 ? Effect.void : Effect.all(drains)
-      return Effect.flatMap(Effect.exit(Effect.zipRight(begun, first.await)), (ended) => {
+      const end = (ended: Finishing<E>["ended"]) => {
         const duration = Duration.millis(spawner.clock.unsafeCurrentTimeMillis() - started)
         // Of an output that failed, or that nobody wants more of, the end is not waited for.
         if (problem !== undefined) read.done(Exit.void)
-        const settled = settle(self, spawner, process, { ended, duration, outputs, read, problem: () => problem })
-        return Effect.flatMap(settled, judge)
-      })
+        const run = { ended, duration, outputs, read, problem: () => problem }
+        const collected = job && collectedNow(job, run)
+        return collected === undefined ? Effect.flatMap(settle(self, spawner, process, run), judge) : judge(collected)
+      }
+      const { exit } = first
+      if (exit !== undefined) return end(exit)
+      return Effect.matchCauseEffect(
+        drains.length === 0 ? first.only : Effect.zipRight(Effect.all(drains), first.only),
+        {
+          onFailure: (cause) => end(Exit.failCause(cause)),
+          onSuccess: (status) => end(Exit.succeed(status))
+        }
+      )
     })
   })
 
-/** A run whose process has exited, or is to be ended. */
+/** As `Effect.flatMap(ProcessSpawner, use)`, in one step. */
+const withSpawner = <A, E, R>(
+  use: (spawner: Spawner) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, ProcessSpawner | R> =>
+  Effect.withFiberRuntime((fiber) => use(Context.unsafeGet(fiber.currentContext, ProcessSpawner)))
+
+/** What is known of a run whose process has exited, or is to be ended. */
+interface Finishing<E> {
+  readonly ended: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
+  readonly duration: Duration.Duration
+  readonly outputs: Collectors
+  readonly read: Once<void>
+  readonly problem: () => Exit.Exit<never, OutputError | Exceeded> | undefined
+}
+
+/** A run that has ended by itself. A class, as a getter of an object literal would keep the job: see "What V8 keeps" in ARCHITECTURE.md. */
+class Ran<E> implements Run {
+  private readonly job: Job<E>
+  readonly duration: Duration.Duration
+  readonly outputs: Collectors
+
+  constructor(job: Job<E>, duration: Duration.Duration, outputs: Collectors) {
+    this.job = job
+    this.duration = duration
+    this.outputs = outputs
+  }
+
+  get stages(): ReadonlyArray<StageResult> {
+    return this.job.stageResults
+  }
+}
+
+/** All of it, where the job has ended by itself and nothing is to be waited for: most often so, and told without an Effect. */
+const collectedNow = <E>(job: Job<E>, run: Finishing<E>): Collected | undefined => {
+  const { duration, ended, outputs, problem, read } = run
+  if (!job.hasEnded || !read.isDone || Exit.isFailure(ended) || problem() !== undefined) return undefined
+  return {
+    exit: ended.value,
+    failed: job.failed,
+    run: new Ran(job, duration, outputs),
+    leaked: []
+  }
+}
+
 const settle = <E, R>(
   self: Command<E, R>,
   spawner: Spawner,
   process: Process<E>,
-  run: {
-    readonly ended: Exit.Exit<ExitStatus, E | TimedOut | SpawnServerLost | OutputError | Exceeded>
-    readonly duration: Duration.Duration
-    readonly outputs: Collectors
-    readonly read: Once<void>
-    readonly problem: () => Exit.Exit<never, OutputError | Exceeded> | undefined
-  }
+  run: Finishing<E>
 ): Effect.Effect<Collected, E | TimedOut | SpawnServerLost | OutputError | OutputLimitExceeded> =>
   Effect.flatMap(finish(spawner, process, run.read), ({ exited, leaked }) => {
     const { duration, ended, outputs } = run
@@ -187,6 +234,21 @@ export const collectAccepted = <E, R>(
       collected.failed === undefined
         ? Effect.succeed(resultOf(collected))
         : failureOf(self, collected.failed, collected.run)
+  )
+
+/**
+ * As `collectAccepted` of stdout alone.
+ *
+ * @internal
+ */
+export const collectStdout = <E, R>(
+  self: Command<E, R>
+): Effect.Effect<Uint8Array, CommandError | E, ProcessSpawner | R> =>
+  collect(
+    self,
+    ["stdout"],
+    ({ failed, run }): Effect.Effect<Uint8Array, NonZeroExit | Signaled> =>
+      failed === undefined ? Effect.succeed(run.outputs.stdout.bytes()) : failureOf(self, failed, run)
   )
 
 /** As `collect` of nothing: the output is dropped, so it cannot be too much. */

@@ -1,7 +1,9 @@
 /** From a command to a job: the plan, the engine, and who releases what it gives. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Command } from "../Command.ts"
 import { SpawnError, type SpawnServerLost } from "../CommandError.ts"
@@ -75,12 +77,43 @@ export const withProcess = <E, R, A, E2, R2>(
 ): Effect.Effect<A, E2 | SpawnError | SpawnServerLost, R | Exclude<R2, Scope.Scope>> => {
   const engine = engines.get(spawner)
   if (engine === undefined) return Effect.scoped(Effect.flatMap(spawner.spawn(command), use))
-  return Effect.acquireUseRelease(
-    acquire(engine, command, "runner"),
-    // It asks for a scope only for what is not ours.
-    (job) => use(new Handle(job)) as Effect.Effect<A, E2, Exclude<R2, Scope.Scope>>,
-    releaseOf
+  // It asks for a scope only for what is not ours.
+  const useJob = use as (process: Process<E>) => Effect.Effect<A, E2, Exclude<R2, Scope.Scope>>
+  // As `Effect.acquireUseRelease`, but for a job that has ended by itself nothing is run to release it.
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      acquire(engine, command, "runner"),
+      (job) =>
+        Effect.matchCauseEffect(restore(usedOnce(job, useJob)), {
+          onFailure: (cause) => released(job, Exit.failCause(cause)),
+          onSuccess: (value) => released(job, Exit.succeed(value))
+        })
+    )
   )
+}
+
+/** Lets go of the job once it is used, as what `restore` is given stays. See "What V8 keeps" in ARCHITECTURE.md. */
+const usedOnce = <E, A, E2, R2>(
+  job: Job<E>,
+  use: (process: Process<E>) => Effect.Effect<A, E2, R2>
+): Effect.Effect<A, E2, R2> => {
+  let held: Job<E> | undefined = job
+  return Effect.suspend(() => {
+    const handle = new Handle(held!)
+    held = undefined
+    return use(handle)
+  })
+}
+
+const released = <E, A, E2>(job: Job<E>, exit: Exit.Exit<A, E2>): Effect.Effect<A, E2> => {
+  if (job.releaseNow()) {
+    job.observed.judged(exit)
+    return exit
+  }
+  return Effect.matchCauseEffect(releaseOf(job, exit), {
+    onFailure: (cause) => Exit.failCause(Exit.isFailure(exit) ? Cause.sequential(exit.cause, cause) : cause),
+    onSuccess: () => exit
+  })
 }
 
 const acquire = <E, R>(
@@ -88,40 +121,47 @@ const acquire = <E, R>(
   command: Command<E, R>,
   judge: Judge
 ): Effect.Effect<Job<E>, SpawnError | SpawnServerLost, R> =>
-  Effect.flatMap(Effect.zip(engine.environment, Effect.runtime<never>()), ([environment, runtime]) => {
-    const spec = specOf(command)
-    const isDry = engine === dryRun
-    const observed = new Observation(spec, runtime, engine.clock, judge, isDry)
-    const notStarted = (error: SpawnError | SpawnServerLost) => {
-      observed.notStarted(error)
-      return Effect.fail(error)
-    }
-    const planned = makePlan(spec, environment, traceVariables(observed.parent, environment))
-    if (Either.isLeft(planned)) return notStarted(spawnError(planned.left, spec))
-    const plan = isDry ? withoutStreams(planned.right) : planned.right
-    const { gracePeriod, killSignal, timeout } = settingsOf(spec)
-    const started = engine.clock.unsafeCurrentTimeMillis()
-    const { pipes, stages, terminal } = plan
-    return Effect.matchEffect(
-      engine.spawn({
-        stages,
-        pipes,
-        killSignal,
-        gracePeriod,
-        timeout,
-        secrets: secretsOf(spec),
-        ...(terminal === undefined ? {} : { terminal })
-      }),
-      {
-        onFailure: (failure) => notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
-        onSuccess: (running) => {
-          observed.started(running)
-          const job = new Job<E>(engine, running, spec, plan, started, runtime, observed)
-          return Effect.as(observed.within(job.begin<R>()), job)
+  Effect.flatMap(
+    engine.environment,
+    (environment) =>
+      Effect.withFiberRuntime<Job<E>, SpawnError | SpawnServerLost, R>((fiber, { runtimeFlags }) => {
+        const runtime = Runtime.make({ context: fiber.currentContext, runtimeFlags, fiberRefs: fiber.getFiberRefs() })
+        const spec = specOf(command)
+        const isDry = engine === dryRun
+        const observed = new Observation(spec, runtime, engine.clock, judge, isDry)
+        const notStarted = (error: SpawnError | SpawnServerLost) => {
+          observed.notStarted(error)
+          return Effect.fail(error)
         }
-      }
-    )
-  })
+        const planned = makePlan(spec, environment, traceVariables(observed.parent, environment))
+        if (Either.isLeft(planned)) return notStarted(spawnError(planned.left, spec))
+        const plan = isDry ? withoutStreams(planned.right) : planned.right
+        const { gracePeriod, killSignal, timeout } = settingsOf(spec)
+        const started = engine.clock.unsafeCurrentTimeMillis()
+        const { pipes, stages, terminal } = plan
+        return Effect.matchEffect(
+          engine.spawn({
+            stages,
+            pipes,
+            killSignal,
+            gracePeriod,
+            timeout,
+            secrets: secretsOf(spec),
+            ...(terminal === undefined ? {} : { terminal })
+          }),
+          {
+            onFailure: (failure) =>
+              notStarted(failure._tag === "SpawnServerLost" ? failure : spawnError(failure, spec)),
+            onSuccess: (running) => {
+              observed.started(running)
+              const job = new Job<E>(engine, running, spec, plan, started, runtime, observed)
+              const begin = job.begin<R>()
+              return begin === undefined ? Effect.succeed(job) : Effect.as(begin, job)
+            }
+          }
+        )
+      })
+  )
 
 const spawnError = ({ detail, errno, index, path, reason, stage }: SpawnFailure, spec: Spec): SpawnError =>
   new SpawnError({

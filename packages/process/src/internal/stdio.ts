@@ -85,9 +85,9 @@ export class JobStdio<E> {
       this.drains.some(({ abandoned }, i) => abandoned && this.plan.drains[i]?.stage === stage)
   }
 
-  /** Starts what feeds and drains the job. Their Streams and Sinks carry the types that `Command` keeps track of. */
-  begin<R>(): Effect.Effect<void, never, R> {
-    if (this.feeds.length === 0 && this.drains.length === 0) return Effect.void
+  /** Starts what feeds and drains the job, if anything. Their Streams and Sinks carry the types that `Command` keeps track of. */
+  begin<R>(): Effect.Effect<void, never, R> | undefined {
+    if (this.feeds.length === 0 && this.drains.length === 0) return undefined
     return Effect.gen(this, function*() {
       for (const [i, input] of this.feeds.entries()) {
         const stream = this.plan.feeds[i]?.stream as Stream.Stream<Uint8Array | string, E, R>

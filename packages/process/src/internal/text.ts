@@ -77,7 +77,7 @@ export interface Tails {
 export class Tail {
   private readonly secrets: ReadonlyArray<string>
   private readonly keep: number
-  private chunks: Array<Uint8Array> = []
+  private buffer = new Uint8Array(0)
   private size = 0
 
   constructor(secrets: ReadonlyArray<string>) {
@@ -86,22 +86,28 @@ export class Tail {
     this.keep = tailSize + secrets.reduce((longest, secret) => Math.max(longest, encode(secret).byteLength), 0)
   }
 
+  /** Copied into one buffer, as this is done for each piece of an output that may be large. */
   push(chunk: Uint8Array): void {
-    // A copy when it is small against its buffer: a view would keep the whole buffer in memory.
-    const last = chunk.subarray(-this.keep)
-    const part = 2 * last.byteLength < chunk.buffer.byteLength ? last.slice() : last
-    this.chunks.push(part)
-    this.size += part.byteLength
-    if (this.size > 4 * this.keep) {
-      const last = concat(this.chunks).slice(-this.keep)
-      this.chunks = [last]
-      this.size = last.byteLength
-    }
+    const last = chunk.byteLength > this.keep ? chunk.subarray(-this.keep) : chunk
+    if (this.size + last.byteLength > this.buffer.byteLength) this.makeRoom(last.byteLength)
+    this.buffer.set(last, this.size)
+    this.size += last.byteLength
+  }
+
+  /** Twice as much as is kept, so that the kept bytes move once in a while and not for each piece. */
+  private makeRoom(count: number): void {
+    const kept = Math.min(this.size, this.keep - count)
+    if (this.buffer.byteLength < 2 * this.keep) {
+      const grown = new Uint8Array(Math.min(2 * this.keep, 2 * (this.size + count)))
+      grown.set(this.buffer.subarray(this.size - kept, this.size))
+      this.buffer = grown
+    } else this.buffer.copyWithin(0, this.size - kept, this.size)
+    this.size = kept
   }
 
   text(): string {
     if (this.size === 0) return ""
-    const last = concat(this.chunks).subarray(-this.keep)
+    const last = this.buffer.subarray(Math.max(0, this.size - this.keep), this.size)
     // What comes before the tail proper is there to recognize a secret that reaches into it, and is not shown.
     const start = boundary(last, Math.max(0, last.byteLength - tailSize))
     const before = decode(last.subarray(boundary(last, 0), start))

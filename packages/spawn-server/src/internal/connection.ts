@@ -4,13 +4,17 @@ import type * as net from "node:net"
 import { ServerLost, Unavailable } from "../Failure.ts"
 import { markName } from "./mark.ts"
 import type { Features, StartOptions } from "../Options.ts"
-import { descriptorsOf, fifosIn, makeDirectory, proves } from "./ends.ts"
+import { descriptorOf, descriptorsOf, fifosIn, makeDirectory, proves, writeNow } from "./ends.ts"
 import type { Ends } from "./ends.ts"
+import type { PipeRequest } from "../Request.ts"
 import { findProgram, missingProgram } from "./program.ts"
 import { Frames, Kind, version, Writer } from "./wire.ts"
 import type { Reader } from "./wire.ts"
 
 const tickMs = 500
+
+/** How long what nothing waits for may wait for other frames to go with. */
+const companyMs = 5
 
 /** The server runs, and its pipes are not to be opened in the way that was tried. */
 class OutOfReach extends Unavailable {}
@@ -47,6 +51,7 @@ export class Connection {
   #timer: NodeJS.Timeout | undefined
   #pingsOut = 0
   #isFlushing = false
+  #company: NodeJS.Timeout | undefined
 
   private constructor(child: childProcess.ChildProcess, options: StartOptions, fifos: string | undefined) {
     this.#child = child
@@ -157,12 +162,41 @@ export class Connection {
   readonly #flush = (): void => {
     this.#isFlushing = false
     const frames = this.writer.take()
-    if (this.lost === undefined) this.#socket.write(frames)
+    if (this.lost === undefined) this.#write(frames)
+  }
+
+  /** As far as the socket takes it at once, without the stream: that costs a fifth of what the server's answer takes. */
+  #write(frames: Buffer): void {
+    const fd = this.#socket.writableLength === 0 && !this.#socket.destroyed ? descriptorOf(this.#socket) : undefined
+    const written = fd === undefined ? 0 : writeNow(fd, frames)
+    if (written < frames.length) this.#socket.write(frames.subarray(written))
+  }
+
+  /** It goes out with the next frame that is sent, or alone after a while. */
+  #sendWithNext(w: Writer): void {
+    w.end()
+    this.#company ??= setTimeout(this.#flushAlone, companyMs).unref()
+  }
+
+  readonly #flushAlone = (): void => {
+    this.#company = undefined
+    if (this.writer.length > 0) this.#flush()
   }
 
   /** Opens our end of a pipe; the number is the server's. */
   open(number: number, way: "reads" | "writes"): number {
     return this.#ends!.open(number, way)
+  }
+
+  /**
+   * Our ends of a job's pipes are open, and the server closes its own. An input ends when the last writer has closed it, and
+   * the server is one until then; of FIFOs it is a writer both ways. Else it is but a reader more, and that can wait a little.
+   */
+  opened(id: number, pipes: ReadonlyArray<PipeRequest["owner"]>): void {
+    if (pipes.length === 0) return
+    const frame = this.writer.begin(Kind.Opened).u32(id)
+    if (this.#fifos !== undefined || pipes.includes("writes")) this.send(frame)
+    else this.#sendWithNext(frame)
   }
 
   /** While a job lives the event loop stays up, and the server is asked now and then whether it does. */
@@ -260,6 +294,7 @@ export class Connection {
     this.lost = new ServerLost("server", this.isClosing ? "it was closed" : said)
     clearInterval(this.#timer)
     this.#timer = undefined
+    clearTimeout(this.#company)
     // A server that has closed its socket or does not answer may still be there.
     if (!this.isClosing && this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.kill("SIGKILL")

@@ -1,5 +1,6 @@
 /** The owner's ends of the pipes that a server has made. */
 import * as fs from "node:fs"
+import type * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 
@@ -12,6 +13,38 @@ export const closeQuietly = (fd: number): void => {
     fs.closeSync(fd)
   } catch {
     // Closed by its owner already.
+  }
+}
+
+/**
+ * Of a socket that Node made: there is no public name for it. `undefined` once it is closed.
+ *
+ * @example
+ * import { descriptorOf } from "@effect-process/spawn-server"
+ * import * as net from "node:net"
+ *
+ * descriptorOf(new net.Socket()) // => undefined
+ *
+ * @since 0.1.0
+ * @category pipes
+ */
+export const descriptorOf = (socket: net.Socket): number | undefined => {
+  const handle = "_handle" in socket ? socket._handle : undefined
+  const fd = typeof handle === "object" && handle !== null && "fd" in handle ? handle.fd : undefined
+  return typeof fd === "number" && fd >= 0 ? fd : undefined
+}
+
+/**
+ * How much of it a non-blocking descriptor takes at once. What is left, all of it after an error, is a stream's, which waits for
+ * room and tells of the error.
+ *
+ * @internal
+ */
+export const writeNow = (fd: number, bytes: Uint8Array): number => {
+  try {
+    return fs.writeSync(fd, bytes)
+  } catch {
+    return 0
   }
 }
 

@@ -62,6 +62,8 @@ export interface Server {
   readonly name: string
   /** Completes when the server has ended by itself. */
   readonly death: Effect.Effect<ServerDied>
+  /** Whether the system says that it has ended by itself: then its death will be told. */
+  readonly hasEnded: () => boolean
   /** What it has written and nobody was shown yet, at most the last of it. */
   readonly takeLog: () => string
 }
@@ -74,6 +76,8 @@ export interface ServerExits {
   readonly hasServers: () => boolean
   /** The first that has died. */
   readonly dead: () => ServerDied | undefined
+  /** Whether one has ended and its death is still to be told. */
+  readonly isDying: () => boolean
   /** Fails as soon as a server has died, at once where one has; else it never completes. */
   readonly died: Effect.Effect<never, ServerDied>
   /** The log of each server since the last call, in order of their start. */
@@ -88,6 +92,7 @@ const nobodys: ServerExits = {
     ),
   hasServers: () => false,
   dead: () => undefined,
+  isDying: () => false,
   died: Effect.never,
   takeLogs: Effect.succeed([])
 }
@@ -131,6 +136,7 @@ export const make = (): ServerExits => {
       )),
     hasServers: () => servers.size > 0,
     dead: () => dead.values().next().value,
+    isDying: () => [...servers].some((server) => !dead.has(server) && server.hasEnded()),
     died: Effect.suspend(() => Deferred.await(first)),
     takeLogs: Effect.sync(() =>
       [...servers].map(({ name, takeLog }) => ({ name, log: takeLog() })).filter(({ log }) => log !== "")
@@ -149,6 +155,9 @@ export const provide = <A, E, R>(layer: Layer.Layer<A, E, R>, exits: ServerExits
 /** A test notices the loss of a connection before anybody has heard of the exit. */
 const news = Duration.millis(250)
 
+/** When it is seen that a server has ended, only an engine that is held up can keep the news. */
+const lateNews = Duration.seconds(5)
+
 /** Servers are real whatever clock a test has. */
 const live = Clock.make()
 
@@ -163,12 +172,13 @@ export const guard = <A, E, R>(test: Effect.Effect<A, E, R>, exits: ServerExits)
     if (!exits.hasServers()) return test
     const dead = exits.dead()
     if (dead !== undefined) return Effect.fail(dead)
+    const within = (time: Duration.Duration) => Effect.withClock(Effect.timeoutOption(exits.died, time), live)
     const explained = Effect.catchAllCause(
       test,
       (cause): Effect.Effect<never, E | ServerDied> =>
         Cause.isInterruptedOnly(cause)
           ? Effect.failCause(cause)
-          : Effect.matchCauseEffect(Effect.withClock(Effect.timeoutOption(exits.died, news), live), {
+          : Effect.matchCauseEffect(Effect.zipRight(within(news), Effect.when(within(lateNews), exits.isDying)), {
             onFailure: (died) => Effect.failCause(Cause.sequential(died, cause)),
             onSuccess: () => Effect.failCause(cause)
           })

@@ -15,6 +15,7 @@ import * as net from "node:net"
 import type { Options, Server } from "../ServerFixture.ts"
 import { CurrentServerExits, ServerDied } from "./serverExits.ts"
 import { indent, printable, ServerLog } from "./serverLog.ts"
+import { look } from "./view.ts"
 
 const defaultTimeout = Duration.seconds(20)
 
@@ -103,6 +104,15 @@ const record = <E>(process: Process.Process<E>, log: ServerLog): Effect.Effect<F
       Effect.ignore
     ), { concurrency: "unbounded", discard: true }).pipe(Effect.interruptible, Effect.forkDaemon)
 
+/** Whether a process that the system knows has ended since; of one that it does not know, a fake's, that cannot be said. */
+const endOf = (pid: number): () => boolean => {
+  const start = look().row(pid)?.start
+  return () => {
+    const row = look().row(pid)
+    return start !== undefined && (row === undefined || row.start !== start || row.state.startsWith("Z"))
+  }
+}
+
 const make = <E, R, A, E2, R2>(
   name: string,
   command: OfPort<Command.Command<E, R>>,
@@ -144,7 +154,12 @@ const make = <E, R, A, E2, R2>(
         )
       return new ServerDied({ server: name, command: String(known), exit: status, log: log.tail })
     })
-    yield* exits.add({ name, death: mayEnd ? Effect.never : death, takeLog: () => log.take() })
+    yield* exits.add({
+      name,
+      death: mayEnd ? Effect.never : death,
+      hasEnded: mayEnd ? () => false : endOf(process.pid),
+      takeLog: () => log.take()
+    })
     return { port, url: `http://localhost:${port}`, process, ready, log: Effect.sync(() => log.text) }
   })
 
