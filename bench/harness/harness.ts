@@ -38,9 +38,10 @@ const run = (tester: Tester, body: Body, count: number) =>
     return Number(fs.readFileSync(result, "utf8")) / count
   }))
 
-const suite = ({ rounds, short }: Settings) =>
+const count = 200
+
+const suite = ({ rounds }: Settings) =>
   Effect.gen(function*() {
-    const count = short ? 5 : 200
     const nothing = yield* interleave(rounds, {
       ours: run("process", "nothing", count),
       plain: run("scopedLive", "nothing", count)
@@ -66,4 +67,15 @@ const suite = ({ rounds, short }: Settings) =>
     }
   })
 
-export const harness: Program = { name: "harness", title: "bench/harness", parts: [suite] }
+/** Whether the suite runs with both testers. */
+const works = () =>
+  Effect.gen(function*() {
+    const values = { ours: yield* run("process", "echo", 2), plain: yield* run("scopedLive", "echo", 2) }
+    return {
+      title: "a suite of tests",
+      notes: [],
+      rows: [valueRow("`Command.string(echo hi)`", compare([values.ours], [values.plain]), millis)]
+    }
+  })
+
+export const harness: Program = { name: "harness", title: "bench/harness", parts: [suite], short: [works] }

@@ -25,7 +25,7 @@ export const inverted = ({ ours, peer, ratio: { maximum, median, minimum } }: Co
 /** Rounds that do not count: until then the compiler is still at work on what runs. */
 const warmUp = 2
 
-/** All sides in turn in each round, after some rounds for warming up. */
+/** All sides in turn in each round, after some rounds for warming up; a single one only says whether they work. */
 export const interleave = <K extends string, E, R>(
   rounds: number,
   sides: { readonly [side in K]: Effect.Effect<number, E, R> }
@@ -33,7 +33,7 @@ export const interleave = <K extends string, E, R>(
   Effect.gen(function*() {
     const entries = Object.entries(sides) as Array<[K, Effect.Effect<number, E, R>]>
     const measured = Object.fromEntries(entries.map(([side]) => [side, []])) as unknown as Record<K, Array<number>>
-    for (let round = -Math.min(warmUp, rounds); round < rounds; round++) {
+    for (let round = rounds > 1 ? -warmUp : 0; round < rounds; round++) {
       for (const [side, measure] of entries) {
         const value = yield* measure
         if (round >= 0) measured[side].push(value)
