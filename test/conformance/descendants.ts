@@ -7,8 +7,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { gone, start } from "../support/owners.ts"
-import { type Suite, timed, until, within } from "../support/scenario.ts"
+import { gone, kill, start } from "../support/owners.ts"
+import { type Suite, timed, until, untilRunning, within } from "../support/scenario.ts"
 
 /** The supervisor of a job and the server, its parent. */
 const above = (pid: number) => {
@@ -27,7 +27,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
 
   scenario("5: an escapee of a leader that exited with 0 is listed, and ended", (t) =>
     Effect.gen(function*() {
-      const job = t.sh("setsid sleep 100 >/dev/null 2>&1 & while ! pgrep -P $$ -x sleep >/dev/null; do :; done; exit 0")
+      const job = t.sh(`setsid sleep 100 >/dev/null 2>&1 & ${untilRunning("sleep 100")}; exit 0`)
       const result = yield* Command.run(job)
       assert.deepInclude(result.exit, { _tag: "Exited", code: 0 })
       assert.deepStrictEqual(result.leaked.map(({ commandLine }) => commandLine), ["sleep 100"])
@@ -69,7 +69,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
       Effect.gen(function*() {
         const job = yield* Command.start(t.sh("read line; kill -KILL $PPID; sleep 100"))
         yield* t.seeAlive(1)
-        process.kill(above(job.pid).supervisor, "SIGKILL")
+        observer.kill(above(job.pid).supervisor, "SIGKILL")
         const [elapsed, error] = yield* timed(Effect.flip(job.exit))
         assert.strictEqual(error._tag, "SpawnServerLost")
         within(elapsed, e)
@@ -101,7 +101,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
           50
         )
         yield* t.seeAlive(100)
-        process.kill(above(jobs[0]?.pid ?? 0).server, "SIGKILL")
+        observer.kill(above(jobs[0]?.pid ?? 0).server, "SIGKILL")
         const [elapsed, errors] = yield* timed(
           Effect.forEach(jobs, (job) => Effect.flip(job.exit), { concurrency: "unbounded" })
         )
@@ -117,7 +117,7 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
     Effect.gen(function*() {
       const job = yield* Command.start(t.sh("exec sleep 100"))
       yield* t.seeAlive(1)
-      process.kill(above(job.pid).server, "SIGSTOP")
+      observer.kill(above(job.pid).server, "SIGSTOP")
       const [found, error] = yield* timed(Effect.flip(job.exit))
       assert.strictEqual(error._tag, "SpawnServerLost")
       // Asked every half second, and given two to answer; from then on it is as if it had been killed.
@@ -130,10 +130,9 @@ export const descendants = ({ bounds: { e, g, k }, scenario, subject }: Suite): 
     Effect.gen(function*() {
       const started = yield* start(t, "escapees")
       yield* t.seeRunning("sleep 1002", "sleep 1006", "sleep 1007", "sleep 1008")
-      process.kill(started.pid, "SIGKILL")
-      const elapsed = yield* gone(t.token)
-      assert.isAtLeast(elapsed, g - 50)
-      within(elapsed, g + e)
+      const { atLeast, atMost } = yield* kill(started, t.token)
+      assert.isAtLeast(atLeast, g - 50)
+      within(atMost, g + e)
     }))
 
   if (guarantees.deadline === "external") {

@@ -14,7 +14,7 @@ import * as path from "node:path"
 import { inspect } from "node:util"
 import * as fixtures from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
-import { gone, keepersOf, killTogether, startReady } from "../support/owners.ts"
+import { keepersOf, kill, killTogether, startReady } from "../support/owners.ts"
 import { type Scenario, type Suite, timed, until, within } from "../support/scenario.ts"
 
 /** Sets a title and colours, turns the direction of writing, and clears the screen by the 8-bit form. */
@@ -200,10 +200,9 @@ export const hostileChildren = ({ bounds: { d, e, g }, scenario, subject }: Suit
           "it has dressed up",
           () => observer.alive(t.token).some(({ commandLine }) => commandLine === "masked") || undefined
         )
-        process.kill(owner.pid, "SIGKILL")
-        const elapsed = yield* gone(t.token)
-        assert.isAtLeast(elapsed, g - 50)
-        within(elapsed, g + e)
+        const { atLeast, atMost } = yield* kill(owner, t.token)
+        assert.isAtLeast(atLeast, g - 50)
+        within(atMost, g + e)
       })
   )
 

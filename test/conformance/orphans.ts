@@ -33,11 +33,16 @@ export const orphans = ({ bounds: { e, g, k }, scenario }: Suite): void => {
         const other = yield* startReady(t, "one", `${t.token}-other`)
         const byHand = yield* Effect.acquireRelease(
           Effect.sync(() => spawn("sleep", ["1021"])),
-          (child) => Effect.sync(() => child.kill("SIGKILL"))
+          (child) =>
+            Effect.async<void>((resume) => {
+              child.once("exit", () => resume(Effect.void))
+              child.kill("SIGKILL")
+            })
         )
         const own = yield* Command.start(t.mark(Command.make("sleep", "1022")))
         const owner = yield* startReady(t, "orphans")
         const below = yield* allStarted(owner.pid)
+        yield* until("the other's job", () => isRunning("sleep 1001", `${t.token}-other`) || undefined)
         assert.deepStrictEqual(yield* Effect.map(Orphans.find, (all) => all.filter(of(owner.pid))), [])
 
         const keepers = keepersOf(owner.pid)

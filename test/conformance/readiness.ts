@@ -29,7 +29,15 @@ const listen = Effect.acquireRelease(
   return typeof address === "object" && address !== null ? address.port : 0
 }))
 
-const freePort = Effect.scoped(listen)
+let nextPort = 20_000 + process.pid % 10_000
+
+/** Below those that the system gives to whoever asks for any (ip_local_port_range), so that nobody gets it before the server. */
+const freePort: Effect.Effect<number> = Effect.async((resume) => {
+  const port = nextPort++
+  const server = net.createServer()
+  server.once("error", () => resume(freePort))
+  server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(port))))
+})
 
 const node = (t: Scenario, ...args: ReadonlyArray<string>) =>
   t.mark(Command.make(process.execPath, fixtures.script("server"), ...args))
@@ -173,14 +181,16 @@ export const readiness = ({ bounds: { e, g }, scenario, subject }: Suite): void 
     (t) =>
       Effect.gen(function*() {
         const stubborn = t.sh(`trap "" TERM; echo starting; while :; do sleep 1; done`)
+        // Long enough for a shell on a busy machine to come to its trap.
+        const timeout = 1_000
         const [elapsed, error] = yield* timed(
-          failure(Command.startReady(stubborn, Readiness.line(/ready/), { timeout: "400 millis" }))
+          failure(Command.startReady(stubborn, Readiness.line(/ready/), { timeout }))
         )
         yield* t.isEmpty
-        within(elapsed, 400 + g + e)
-        assert.isAtLeast(elapsed, 400 + g - 20)
+        within(elapsed, timeout + g + e)
+        assert.isAtLeast(elapsed, timeout + g - 20)
         assert.strictEqual(error.exit, undefined)
-        assert.isAtLeast(Duration.toMillis(error.after), 399)
+        assert.isAtLeast(Duration.toMillis(error.after), timeout - 1)
         assert.strictEqual(error.stdoutTail, "starting\n")
       })
   )
@@ -199,7 +209,10 @@ export const readiness = ({ bounds: { e, g }, scenario, subject }: Suite): void 
     "its last words are read before its pipes are closed, also by one who reads slowly",
     (t) =>
       Effect.gen(function*() {
-        const polite = t.sh(`trap 'seq 1 30000; echo bye; exit 0' TERM; echo ready; while :; do sleep .01; done`)
+        // In the grace period it has to start seq and to write.
+        const polite = t.sh(`trap 'seq 1 30000; echo bye; exit 0' TERM; echo ready; while :; do sleep .01; done`).pipe(
+          Command.gracePeriod("20 seconds")
+        )
         const seen: Array<Uint8Array> = []
         yield* Effect.scoped(Effect.gen(function*() {
           const [job] = yield* Command.startReady(polite, Readiness.line(/ready/))

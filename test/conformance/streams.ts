@@ -6,6 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { Command } from "effect-process"
 import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { temporaryDirectory } from "../support/fixtures.ts"
 import * as observer from "../support/observer.ts"
 import { type Suite, timed, until, within } from "../support/scenario.ts"
 
@@ -29,7 +32,17 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
 
   scenario("21: last lines that a helper writes after the exit are kept", (t) =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* Command.string(t.sh("(sleep 0.03; echo late) & echo early")), "early\nlate\n")
+      const leaderLives = `read -r stat 2>/dev/null </proc/$$/stat && [ "\${stat#*) Z}" = "$stat" ]`
+      const script = t.sh(`(while ${leaderLives}; do :; done; echo late; : >late) & : >early; echo early`)
+      const attempt = Effect.scoped(Effect.gen(function*() {
+        const directory = yield* temporaryDirectory
+        const output = yield* Command.string(Command.workingDirectory(script, directory))
+        const at = (name: string) => fs.statSync(path.join(directory, name), { throwIfNoEntry: false })?.mtimeMs
+        return { output, took: (at("late") ?? Infinity) - (at("early") ?? 0) }
+      }))
+      // What comes later than the bound is not promised: again, where the machine has held the helper for so long.
+      const { output } = yield* Effect.repeat(attempt, { until: ({ took }) => took < d - 20 })
+      assert.strictEqual(output, "early\nlate\n")
     }))
 
   scenario("22: a child that closes its stdin and goes on is no error", (t) =>
@@ -72,29 +85,45 @@ export const streams = ({ bounds: { d, e }, scenario }: Suite): void => {
       assert.isBelow(peak, 256 * megabyte)
     }))
 
+  scenario("a large piece is handed on although nothing follows it", (t) =>
+    Effect.gen(function*() {
+      let living = 0
+      const size = yield* Command.stream(t.sh("sleep .1; head -c 40000 /dev/zero; exec sleep 100")).pipe(
+        Stream.scan(0, (sum, chunk) => sum + chunk.byteLength),
+        Stream.takeUntil((sum) => sum === 40_000),
+        Stream.tap(() => Effect.sync(() => living = observer.alive(t.token).length)),
+        Stream.runFold(0, (_, sum) => sum)
+      )
+      assert.strictEqual(size, 40_000)
+      // It did not wait for the end of the command.
+      assert.isAbove(living, 0)
+      yield* t.isEmpty
+    }))
+
   scenario("25: an endless command ends when its consumer has enough", (t) =>
     Effect.gen(function*() {
-      const [elapsed, lines] = yield* timed(
-        Command.streamLines(t.mark(Command.make("yes"))).pipe(Stream.take(1), Stream.runCollect)
+      let taken = Infinity
+      const lines = yield* Command.streamLines(t.mark(Command.make("yes"))).pipe(
+        Stream.take(1),
+        Stream.tap(() => Effect.sync(() => taken = performance.now())),
+        Stream.runCollect
       )
+      within(performance.now() - taken, e)
       assert.deepStrictEqual([...lines], ["y"])
-      within(elapsed, e)
       yield* t.isEmpty
     }))
 
   scenario("25: a command ends with its own stdin, whatever was spawned beside it", (t) =>
     Effect.gen(function*() {
-      const [elapsed] = yield* timed(Effect.scoped(Effect.gen(function*() {
-        const [cat] = yield* Effect.all([
-          Command.start(t.mark(Command.make("cat"))),
-          Command.start(t.sh("exec sleep 2"))
-        ], {
-          concurrency: "unbounded"
-        })
-        yield* Stream.run(Stream.empty, cat.stdin)
-        assert.strictEqual(yield* cat.exitCode, 0)
-      })))
-      within(elapsed, 2 * e)
+      const [cat, sleep] = yield* Effect.all([
+        Command.start(t.mark(Command.make("cat"))),
+        Command.start(t.sh("exec sleep 100"))
+      ], {
+        concurrency: "unbounded"
+      })
+      yield* Stream.run(Stream.empty, cat.stdin)
+      assert.strictEqual(yield* cat.exitCode, 0)
+      assert.isTrue(yield* sleep.isRunning)
     }))
 
   scenario("27: characters, lines and line ends survive being split", (t) =>

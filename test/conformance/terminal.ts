@@ -55,6 +55,10 @@ const terminalIs = (
         : Effect.zipRight(Effect.sleep(10), terminalIs(ask, what, answer))
   )
 
+/** The pid of the process whose command line begins so, once it is there. */
+const seeOne = (t: Scenario, words: string): Effect.Effect<number> =>
+  until(words, () => observer.alive(t.token).find(({ commandLine }) => commandLine.startsWith(words))?.pid)
+
 /** Nothing of the job is left; the shell bears the token as well, and ends with the scenario. */
 const onlyShell = (t: Scenario): Effect.Effect<void> =>
   Effect.sync(() =>
@@ -164,7 +168,7 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
         yield* owner.tell("start")
         yield* owner.says(/^\| log: process \d+ was stopped by SIGTTIN .*Command\.stdin\("inherit"\)$/)
         for (const { commandLine, pid } of observer.alive(t.token)) {
-          if (commandLine.startsWith("head")) process.kill(pid, "SIGCONT")
+          if (commandLine.startsWith("head")) observer.kill(pid, "SIGCONT")
         }
         yield* owner.says("| end: TimedOut")
         yield* owner.says("exited 0")
@@ -179,12 +183,12 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
       Effect.gen(function*() {
         const owner = yield* onTerminal(t, "inherit", 60_000, "sh", "-c", "set -m; stty -echo; sleep 1234; :")
         yield* owner.tell("start")
-        yield* t.seeRunning("sleep 1234")
-        const leader = observer.alive(t.token).find(({ commandLine }) => commandLine.startsWith("sh -c"))
-        const sleep = observer.alive(t.token).find(({ commandLine }) => commandLine === "sleep 1234")
-        assert.notStrictEqual(leader?.pgid, sleep?.pgid)
-        yield* until("it has the terminal", () => observer.foregroundOf(sleep?.pid ?? 0) === sleep?.pgid || undefined)
-        process.kill(leader?.pid ?? 0, "SIGKILL")
+        const sleep = yield* seeOne(t, "sleep 1234")
+        const leader = yield* seeOne(t, "sh -c")
+        const group = observer.see(sleep)?.pgid
+        assert.notStrictEqual(observer.see(leader)?.pgid, group)
+        yield* until("it has the terminal", () => observer.foregroundOf(sleep) === group || undefined)
+        process.kill(leader, "SIGKILL")
         yield* owner.says("| end: Killed")
         yield* owner.says("| modes icanon echo")
         yield* owner.says("exited 0")
@@ -202,10 +206,7 @@ export const terminal = ({ bounds: { e }, scenario, subject }: Suite): void => {
         yield* owner.tell("start")
         yield* owner.says(/ready/)
         yield* owner.is("foreground", "other")
-        process.kill(
-          observer.alive(t.token).find(({ commandLine }) => commandLine === "sleep 1234")?.pid ?? 0,
-          "SIGKILL"
-        )
+        process.kill(yield* seeOne(t, "sleep 1234"), "SIGKILL")
         yield* owner.says("| end: Killed")
         yield* owner.says("exited 0")
         yield* owner.is("foreground", "shell")

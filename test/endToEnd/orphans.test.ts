@@ -30,7 +30,7 @@ const left = (mark: string | undefined, command = "exec sleep 1041", user: { uid
       const pid = Number(execFileSync("sh", ["-c", script], { encoding: "utf8", env, ...user }))
       return Effect.as(until("it runs", () => observer.see(pid)?.commandLine.startsWith("sleep") || undefined), pid)
     }),
-    (pid) => Effect.sync(() => observer.isAlive(pid) && process.kill(pid, "SIGKILL"))
+    (pid) => Effect.sync(() => observer.kill(pid, "SIGKILL"))
   )
 
 const found = (...pids: ReadonlyArray<number>) =>
@@ -96,7 +96,7 @@ describe("Orphans", () => {
     () =>
       provided(Effect.gen(function*() {
         const mark = `EFFECT_PROCESS_OWNER=${formerPid()}:1:${boot}:${uid}`
-        const end = (pid: number) => Effect.sync(() => observer.isAlive(pid) && process.kill(pid, "SIGKILL"))
+        const end = (pid: number) => Effect.sync(() => observer.kill(pid, "SIGKILL"))
         const inNamespace = (outside: string, inside: string, seconds: number) =>
           Effect.gen(function*() {
             const unshared = `setsid unshare --pid --fork sh -c '${inside} sleep ${seconds}; true'`

@@ -43,6 +43,16 @@ export const isAlive = (pid: number): boolean => {
   }
 }
 
+/** Not an error when it has just gone, nor ever the group of the tests themselves. */
+export const kill = (pid: number, signal: NodeJS.Signals): void => {
+  if (pid < 2) throw new Error(`there is no process ${pid} to send ${signal} to`)
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
+  }
+}
+
 const pids = (): ReadonlyArray<number> => fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0)
 
 /** The variable that whatever a test starts inherits. */

@@ -21,6 +21,16 @@ export const startReady = (t: Scenario, mode: string, token?: string) => Effect.
 export const gone = (token: string): Effect.Effect<number> =>
   Effect.map(timed(until("empty", () => observer.alive(token).length === 0 || undefined)), ([elapsed]) => elapsed)
 
+/**
+ * Kills an owner: as `gone`, counted from after the kill, for what may not take longer, and from before it, for what may not take less.
+ */
+export const kill = (owner: fixtures.Owner, token: string) =>
+  Effect.suspend(() => {
+    const before = performance.now()
+    process.kill(owner.pid, "SIGKILL")
+    return Effect.map(gone(token), (atMost) => ({ atMost, atLeast: performance.now() - before }))
+  })
+
 /** All processes, by an observer of our own. */
 const everyone = (): ReadonlyArray<observer.Seen> =>
   fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0).flatMap((pid) => observer.see(pid) ?? [])
@@ -38,7 +48,7 @@ export const keepersOf = (pid: number): ReadonlyArray<number> => {
  */
 export const killTogether = (pids: ReadonlyArray<number>) =>
   Effect.gen(function*() {
-    for (const pid of pids) process.kill(pid, "SIGSTOP")
-    for (const pid of pids.toReversed()) process.kill(pid, "SIGKILL")
+    for (const pid of pids) observer.kill(pid, "SIGSTOP")
+    for (const pid of pids.toReversed()) observer.kill(pid, "SIGKILL")
     yield* until("they are gone", () => pids.every((pid) => !observer.isAlive(pid)) || undefined)
   })

@@ -89,6 +89,10 @@ export class Scenario {
   }
 }
 
+/** In a script: until the last job in the background has become the program that these words run. */
+export const untilRunning = (words: string): string =>
+  `until tr '\\0' ' ' </proc/$!/cmdline | grep -q '^${words} '; do :; done`
+
 /** Polls until a value is there. The bound is the test's own time limit, far above any bound that is asserted. */
 export const until = <A>(what: string, look: () => A | undefined): Effect.Effect<A> =>
   Effect.suspend(() => {
@@ -110,7 +114,7 @@ export const within = (elapsed: number, limit: number): void =>
 const cleanUp = (token: string): Effect.Effect<void> =>
   Effect.sync(() => {
     const left = observer.alive(token)
-    for (const { pid } of left) process.kill(pid, "SIGKILL")
+    for (const { pid } of left) observer.kill(pid, "SIGKILL")
     const waiting = observer.zombies()
     assert.deepStrictEqual(left, [], "left behind")
     assert.deepStrictEqual(waiting, [], "zombies of ours")

@@ -1,6 +1,9 @@
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import { afterEach, describe, expect, it } from "vitest"
-import { command, type CommandOptions, InvalidRequest, type SpawnRequest } from "../src/index.ts"
+import { command, type CommandOptions, InvalidRequest, type Job, type SpawnRequest } from "../src/index.ts"
 import { Session } from "./session.ts"
 import {
   childrenOf,
@@ -13,6 +16,7 @@ import {
   owner,
   signal,
   slack,
+  stateOf,
   tag,
   until,
   withServer
@@ -37,13 +41,17 @@ const rests = async (pid: number): Promise<void> => {
 
 const lastSeen = new Map<number, string>()
 
-/** `head -c SIZE` waits for room: not one call of it has succeeded since it was last asked. */
-const isStill = (pid: number, size: number): boolean => {
+/**
+ * `head -c SIZE` waits for room: not one call of it has succeeded since it was last asked, and neither it nor the relay has anything to
+ * do. One that is only held would be R, or T.
+ */
+const isStill = ({ pid, supervisorPid }: Job, size: number): boolean => {
   try {
     const calls = fs.readFileSync(`/proc/${pid}/io`, "latin1")
     const isSame = lastSeen.get(pid) === calls
     lastSeen.set(pid, calls)
-    return isSame && fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`head\x00-c\x00${size}\x00`)
+    return isSame && stateOf(pid) === "S" && stateOf(supervisorPid) === "S" &&
+      fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`head\x00-c\x00${size}\x00`)
   } catch {
     return false
   }
@@ -153,6 +161,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     session.type("y\n")
     await session.says(`x y\r\n`)
     await session.says(String(session.job.pid))
+    await until("the first stage has ended", () => session.job.exits[0] !== undefined)
     session.type("\x03")
     expect(await session.exit()).toEqual(exited(0))
     expect(session.job.exits[2]?.exit).toEqual(killed("SIGINT"))
@@ -166,8 +175,9 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
       s.type(key)
       expect(await s.exit()).toEqual(killed(name))
     }
-    // Not in a loop of programs: a shell that waits for a vfork(2) whose child is stopped is not stopped itself.
-    const s = await start("trap 'echo again; exit 4' CONT; echo ready; read a")
+    // Not in a loop of programs: a shell that waits for a vfork(2) whose child is stopped is not stopped itself. Not in a read
+    // either: SIGCONT just before it would be acted on only after it.
+    const s = await start("trap 'kill $!; echo again; exit 4' CONT; sleep 100 & echo ready; wait")
     await s.says("ready")
     s.type("\x1a")
     await until("it has stopped", () => s.events.some((event) => event.type === "stopped"))
@@ -222,7 +232,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
       const session = await Session.start(get(), onTerminal(`stty -onlcr; exec head -c ${size} /dev/zero`))
       sessions.push(session)
       const ended = () => session.job.isEmpty
-      await until("it has ended, or waits for its reader", () => ended() || isStill(session.job.pid, size))
+      await until("it has ended, or waits for its reader", () => ended() || isStill(session.job, size))
       if (ended()) withoutReader = size
       session.read()
       expect(await session.exit()).toEqual(exited(0))
@@ -236,7 +246,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
     const session = await Session.start(get(), onTerminal("stty -onlcr; exec head -c 10000000 /dev/zero"))
     sessions.push(session)
     const { supervisorPid } = session.job
-    await until("it waits", () => isStill(session.job.pid, 10_000_000))
+    await until("it waits", () => isStill(session.job, 10_000_000))
     await rests(supervisorPid)
     session.read()
     expect(await session.exit()).toEqual(exited(0))
@@ -263,11 +273,16 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
   })
 
   it("input that nobody reads waits, costs nothing, and arrives in full", async () => {
-    const s = await start("stty raw -echo; echo ready; read go < /dev/null; sleep 1; head -c 1000000 | md5sum")
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    const go = path.join(directory, "go")
+    execFileSync("mkfifo", [go])
+    const s = await start(`stty raw -echo; echo ready; read _ < ${go}; head -c 1000000 | md5sum`)
     await s.says("ready")
     s.type(Buffer.alloc(1_000_000, "x"))
     await rests(s.job.supervisorPid)
+    fs.writeFileSync(go, "go\n")
     expect(await s.exit()).toEqual(exited(0))
+    fs.rmSync(directory, { recursive: true })
     // md5sum of a million x
     expect(s.text).toContain("ec78dbd963d2fc01e51176ed4dec299e")
   })
@@ -309,9 +324,9 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
       await until("it is ready", ready)
       output.destroy()
       await until("our end has gone", () => output.closed)
-      // Its echo is what finds that nobody reads.
-      session.type("y\n")
-      await session.job.exited()
+      // The echo is what finds that nobody reads: the first one, unless the server, which may be held, has yet to close its own end.
+      const typing = setInterval(() => session.type("y\n"), 20)
+      await session.job.exited().finally(() => clearInterval(typing))
       return session.job.exits[0]?.exit
     }
     const sleeps = () => having(`sleep\0${t}`).length === 1

@@ -36,6 +36,8 @@ beforeAll(() => {
   fs.symlinkSync("loop", at("loop"))
   fs.mkdirSync(at("bin1/tool"), { recursive: true })
   fs.mkdirSync(at("bin2"))
+  fs.mkdirSync(at("bin0"))
+  fs.writeFileSync(at("bin0/tool"), "#!/nonexistent/interpreter\n", { mode: 0o755 })
   fs.mkdirSync(at("closed"), { mode: 0o700 })
   fs.writeFileSync(at("bin2/tool"), "#!/bin/sh\necho found\n", { mode: 0o755 })
 })
@@ -73,6 +75,14 @@ describe("spawn errors", () => {
     await exitOf(r)
     await r.ended
     expect(r.output()).toBe("found\n")
+
+    // One whose interpreter is missing does not hide a later one, and is named where there is none.
+    const broken = { env: { PATH: `${at("missing")}:${at("bin0")}` } }
+    expect(await failure("tool", [], broken)).toMatchObject({ code: "ENOENT", exists: true, path: at("bin0/tool") })
+    const later = await run(get(), "tool", [], { env: { PATH: `${at("bin0")}:${at("bin2")}` } })
+    await exitOf(later)
+    await later.ended
+    expect(later.output()).toBe("found\n")
     // A directory is no program, and the word for it is not "not found".
     expect(await failure("tool", [], { env: { PATH: at("bin1") } })).toMatchObject({ code: "EACCES" })
     // An empty entry is the working directory.

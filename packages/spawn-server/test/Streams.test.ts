@@ -10,10 +10,12 @@ import {
   grace,
   having,
   killed,
+  linksOf,
   release,
   run,
   sh,
   slack,
+  stateOf,
   tag,
   until,
   withServer
@@ -26,10 +28,17 @@ const collect = (stream: NodeJS.ReadableStream): Promise<Buffer> => {
 }
 
 /** It waits, and as it does nothing but write: for room in its pipe. */
-const isAsleep = (pid: number): boolean => fs.readFileSync(`/proc/${pid}/stat`, "latin1").includes(") S")
+const isAsleep = (pid: number): boolean => stateOf(pid) === "S"
 
 describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s", (pipes) => {
   const { get } = withServer({ pipes })
+
+  const makeFifo = async (): Promise<{ readonly directory: string; readonly fifo: string }> => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+    const fifo = path.join(directory, "fifo")
+    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    return { directory, fifo }
+  }
 
   it("21: a member that holds the pipe does not hold the exit", async () => {
     const t = tag()
@@ -133,15 +142,14 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   it("a pipe that is found full is grown", async () => {
     const job = await get().spawn(command("yes", [], { stderr: "ignore", graceMs: grace }))
     const reader = job.reader(0)
-    let largest = 0
-    for (let bytes = 0; largest < 256 * 1024; expect(bytes).toBeLessThan(2 ** 24)) {
+    let atOnce = 0
+    // Of one that was grown, more is read ahead.
+    while (atOnce < 2 ** 20) {
       // The event loop has to turn for anything to be read.
       await new Promise((resolve) => setImmediate(resolve))
       await until("the pipe is full", () => isAsleep(job.pid))
-      for (let chunk = reader.take(); chunk !== undefined; chunk = reader.take()) {
-        largest = Math.max(largest, chunk.length)
-        bytes += chunk.length
-      }
+      atOnce = 0
+      for (let chunk = reader.take(); chunk !== undefined; chunk = reader.take()) atOnce += chunk.length
     }
     reader.close()
     expect((await job.exited())[0]!.exit).toEqual(killed("SIGPIPE"))
@@ -196,9 +204,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   it("only the owner reads an output, soon after the start, although nobody asks for anything more", async () => {
     const job = await get().spawn(command("sleep", ["100"], { stdin: "ignore", graceMs: grace }))
     const outputs = [1, 2].map((fd) => fs.readlinkSync(`/proc/${job.pid}/fd/${fd}`))
-    const held = () =>
-      fs.readdirSync(`/proc/${get().pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${get().pid}/fd/${fd}`))
-    await until("closed", () => !held().some((link) => outputs.includes(link)))
+    await until("closed", () => !linksOf(get().pid).some((link) => outputs.includes(link)))
     job.terminate()
     expect(await job.empty()).toBe(true)
     job.close()
@@ -302,10 +308,34 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
     expect(await job.empty()).toBe(true)
   })
 
+  it("a writer that dies of SIGPIPE before its reader is executed has died first, and is told of then", async () => {
+    const { directory, fifo } = await makeFifo()
+    const none = [{ fd: 1, kind: "null" }, { fd: 2, kind: "null" }] as const
+    const job = await get().spawn({
+      pipes: [{ owner: "none" }],
+      stages: [
+        {
+          file: "sh",
+          args: ["-c", "kill -PIPE $$"],
+          redirects: [{ fd: 0, kind: "null" }, { fd: 1, kind: "write", pipe: 0 }, { fd: 2, kind: "null" }]
+        },
+        {
+          file: "true",
+          redirects: [{ fd: 0, kind: "read", pipe: 0 }, ...none, { fd: 3, kind: "file", path: fifo, mode: "read" }]
+        }
+      ]
+    })
+    expect(job.pending).toBe(true)
+    await until("its end is told", () => job.exits[0] !== undefined)
+    expect(job.exits[1]).toBeUndefined()
+    fs.writeFileSync(fifo, "")
+    expect((await job.exited()).map((one) => one.exit)).toEqual([killed("SIGPIPE"), exited(0)])
+    expect(await job.empty()).toBe(true)
+    fs.rmSync(directory, { recursive: true })
+  })
+
   it("38: a FIFO that nobody opens does not keep the job from its end", async () => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
-    const fifo = path.join(directory, "fifo")
-    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    const { directory, fifo } = await makeFifo()
     const began = performance.now()
     const r = await run(get(), "cat", [], { stdin: { path: fifo, mode: "read" } })
     expect(r.job.pending).toBe(true)
@@ -320,15 +350,8 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
 
   it("what was opened has no name left", async () => {
     const r = await run(get(), "cat", [], { stdin: "pipe" })
-    const opened = fs.readdirSync("/proc/self/fd").flatMap((fd) => {
-      try {
-        return [fs.readlinkSync(`/proc/self/fd/${fd}`)]
-      } catch {
-        return []
-      }
-    })
     // The three of this job: Node's own and the server's are anonymous.
-    const named = opened.filter((name) => name.includes("/effect-process-"))
+    const named = linksOf("self").filter((name) => name.includes("/effect-process-"))
     expect(named.length).toBe(pipes === "fifo" ? 4 : 0)
     await until("they are unlinked", () => named.every((name) => !fs.existsSync(name)))
     r.job.writable(0).end()
@@ -336,9 +359,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("a start that takes long and fails in the end", async () => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
-    const fifo = path.join(directory, "fifo")
-    await exitOf(await sh(get(), `mkfifo ${fifo}`))
+    const { directory, fifo } = await makeFifo()
     const r = await run(get(), "/nonexistent", [], { stdin: { path: fifo, mode: "read" } })
     expect(r.job.pending).toBe(true)
     // Now the stage comes to its exec.

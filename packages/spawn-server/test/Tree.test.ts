@@ -18,6 +18,8 @@ import {
   run,
   sh,
   slack,
+  sleeping,
+  stateOf,
   tag,
   until,
   withServer
@@ -92,9 +94,9 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
   it("7b: a process whose main thread has exited, and what its other thread started", async () => {
     const t = tag()
     const r = await run(get(), fixture("threads"), [t])
-    await alive(t)
+    await until("the main thread has exited", () => stateOf(r.job.pid) === "Z")
     // Its own command line went with its main thread.
-    await until("the main thread has exited", () => r.output() === "ready\n")
+    await until("the other's child sleeps", () => sleeping(t).length === 1)
     expect(isDead(r.job.pid)).toBe(false)
     expect((await r.job.descendants()).map((row) => row.pid).sort(byNumber)).toEqual(
       [r.job.pid, ...having(t)].sort(byNumber)
@@ -161,10 +163,11 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
 
   it("12: a supervisor that is killed by its job: all of it ends, and the owner is told", async () => {
     const t = tag()
-    const r = await sh(
-      get(),
-      `(setsid sleep ${t} &); (trap "" TERM; sleep ${t}) & while [ ! -e /nonexistent/${t} ]; do sleep 0.3; kill -KILL $PPID; done`
-    )
+    const script = `(setsid sleep ${t} &); (trap "" TERM; sleep ${t}) & read -r _; kill -KILL $PPID; sleep ${t}`
+    const r = await sh(get(), script, { stdin: "pipe" })
+    await until("both sleep", () => sleeping(t).length === 2)
+    // Once the owner knows the job: what is lost before is a failed spawn, not an ended job.
+    r.job.writable(0).on("error", () => {}).end("now\n")
     await expect(r.job.exited()).rejects.toMatchObject({ name: "ServerLost", what: "supervisor" })
     expect(await r.job.empty()).toBe(true)
     expect(having(t)).toEqual([])
@@ -175,7 +178,10 @@ describe.each([["tree", true], ["tree, found by parent", false]] as const)("%s",
   it("12: a stopped supervisor goes on, and so do deadlines", async () => {
     const t = tag()
     const began = performance.now()
-    const r = await sh(get(), `sleep ${t} & kill -STOP $PPID; exec sleep ${t}`, { deadlineMs: 1500 })
+    const script = `sleep ${t} & read -r _; kill -STOP $PPID; exec sleep ${t}`
+    const r = await sh(get(), script, { stdin: "pipe", deadlineMs: 1500 })
+    // Not before it has said that the job runs: that would be told late.
+    r.job.writable(0).end("now\n")
     await alive(t, 2)
     expect(await r.job.empty()).toBe(true)
     expect(performance.now() - began).toBeLessThan(1500 + killBound + slack)

@@ -44,6 +44,10 @@ export const isDead = (pid: number): boolean => {
   }
 }
 
+/** Of its main thread, see proc(5): `S` waits, `T` is stopped. */
+export const stateOf = (pid: number): string | undefined =>
+  /\) (.)/.exec(fs.readFileSync(`/proc/${pid}/stat`, "latin1"))?.[1]
+
 /** Living processes with this word in their command line. */
 export const having = (word: string): Array<number> =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
@@ -52,6 +56,26 @@ export const having = (word: string): Array<number> =>
       return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word) && !isDead(pid)
     } catch {
       return false
+    }
+  })
+
+/** Those that are `sleep` by now, and not about to become it: words of what runs it have it in their command line as well. */
+export const sleeping = (seconds: string): Array<number> =>
+  having(seconds).filter((pid) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1") === `sleep\0${seconds}\0`
+    } catch {
+      return false
+    }
+  })
+
+/** What the descriptors of a process lead to. It may close some meanwhile. */
+export const linksOf = (pid: number | "self"): ReadonlyArray<string> =>
+  fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]
+    } catch {
+      return []
     }
   })
 

@@ -40,7 +40,7 @@ describe("a replay does what the program did", () => {
         const failed = yield* Effect.flip(Command.run(sh("echo no luck >&2; exit 3")))
         const killed = yield* Effect.flip(Command.run(sh("kill -USR1 $$")))
         const missing = yield* Effect.flip(Command.run(Command.make("no-such-program", "-x")))
-        const lines = yield* Command.lines(sh("echo a; echo b"))
+        const lines = yield* Command.lines(sh("printf 'a\\nb\\n'"))
         return { out: [out.stdoutText, out.stderrText], failed: failed.message, killed: killed.message, missing, lines }
       })
       const { events, recorded, replayed } = yield* twice(program)
@@ -142,8 +142,11 @@ describe("a replay does what the program did", () => {
 
   it.scopedLive("what was left in the background is leaked again", () =>
     Effect.gen(function*() {
+      // Until its exec it has the command line of its shell.
+      const script =
+        "sleep 61 & until tr '\\0' ' ' </proc/$!/cmdline | grep -q ^sleep; do sleep 0.01; done; echo started"
       const { recorded, replayed } = yield* twice(Effect.map(
-        Command.run(sh("sleep 61 & echo started")),
+        Command.run(sh(script)),
         ({ leaked, stdoutText }) => [stdoutText, leaked.map(({ commandLine }) => commandLine)]
       ))
       assert.deepStrictEqual(recorded, ["started\n", ["sleep 61"]])

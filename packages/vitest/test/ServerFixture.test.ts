@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { Command, ExitStatus, NotReady, type ProcessSpawner, Readiness } from "effect-process"
+import * as fs from "node:fs"
 import * as net from "node:net"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
@@ -38,6 +39,9 @@ const get = (url: string) =>
 
 const urlOf = (server: { readonly url: string }, path: string, query: Readonly<Record<string, string>> = {}) =>
   `${server.url}${path}?${new URLSearchParams(query).toString()}`
+
+const parentOf = (pid: number): number =>
+  Number(fs.readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\) /, "").split(" ")[1])
 
 let pid = 0
 
@@ -138,6 +142,26 @@ describe("the death of a server", () => {
       const own = yield* run(Effect.fail("its own"))
       assert.instanceOf(Exit.isFailure(own) && [...Cause.failures(own.cause)][0], ServerFixture.ServerDied)
     }))
+
+  it.scopedLive.runIf(process.platform === "linux")(
+    "is told before the failure that comes of it also when the engine is held up",
+    () =>
+      Effect.gen(function*() {
+        const { run } = yield* suite(Web.layer)
+        const exit = yield* run(Effect.gen(function*() {
+          const server = yield* Web
+          const supervisor = parentOf(server.process.pid)
+          // On the fallback it is we who wait.
+          if (supervisor !== process.pid) {
+            const spawnServer = parentOf(supervisor)
+            process.kill(spawnServer, "SIGSTOP")
+            setTimeout(() => process.kill(spawnServer, "SIGCONT"), 700)
+          }
+          yield* get(urlOf(server, "/exit", { code: "3" }))
+        }))
+        assert.deepStrictEqual(diedOf(exit).exit, ExitStatus.exited(3))
+      })
+  )
 
   it.scopedLive("by a signal is told as such, also of one that another layer keeps to itself", () =>
     Effect.gen(function*() {

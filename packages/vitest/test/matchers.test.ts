@@ -7,7 +7,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { Command, type CommandResult, ExitStatus, type Process, Stdio } from "effect-process"
 
@@ -266,8 +265,9 @@ describe("toHaveNoDescendants", () => {
 
   it.scopedLive("looks at a real Process", () =>
     Effect.gen(function*() {
-      const job = yield* Command.start(Command.make("sh", "-c", "sleep 62 & echo begun; wait"))
-      yield* Stream.runHead(Stream.take(job.stdout, 1))
+      const job = yield* Command.start(Command.make("sh", "-c", "sleep 62 & wait"))
+      // Until then it has the command line of its shell.
+      while (!(yield* job.descendants).some(({ commandLine }) => commandLine === "sleep 62")) yield* Effect.sleep(5)
       const message = yield* rejection(() => expect(job).toHaveNoDescendants())
       assert.match(message, /to have no descendants, but it has 1:\n\n {2}\d+ \w sleep 62/)
       yield* job.terminate()

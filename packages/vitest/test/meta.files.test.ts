@@ -61,7 +61,7 @@ layer(Run.layer, { timeout: "2 minutes" })((it) => {
       assert.strictEqual(status, "failed")
       assert.match(message, /2 processes started by the tests of concurrent\.fixture\.ts were still there/)
       assert.match(message, /sleep 7101 \(\d+\.\d s, started by a command of "side by side > leaks a command"\)/)
-      assert.match(message, /sleep 7102 \(\d+\.\d s, started by node:child_process at .*start\.ts:4:\d+\)/)
+      assert.match(message, /sleep 7102 \(\d+\.\d s, started by node:child_process at .*start\.ts:5:\d+\)/)
       assert.notInclude(report.output, "sleep 7103")
     }))
 
@@ -94,7 +94,7 @@ layer(Run.layer, { timeout: "2 minutes" })((it) => {
         const { message, status } = fileOf(report, "file.fixture.ts")
         assert.strictEqual(status, "failed")
         assert.match(message, /2 processes started by the tests of file\.fixture\.ts were still there/)
-        assert.match(message, /sleep 7403 \(\d+\.\d s, started by node:child_process at .*start\.ts:4:\d+\)/)
+        assert.match(message, /sleep 7403 \(\d+\.\d s, started by node:child_process at .*start\.ts:5:\d+\)/)
         assert.match(message, /sleep 7404 \(/)
         assert.notMatch(report.output, /sleep 740[12]/)
       }))
@@ -111,13 +111,12 @@ layer(Run.layer, { timeout: "2 minutes" })((it) => {
 
 it.process("a test that is aborted by --bail releases, and the next does not begin", () =>
   Effect.gen(function*() {
-    const began = performance.now()
     const report = yield* runVitest(["bail.fixture.ts", "--bail=1"])
     failed(report, "fails soon")
     failed(report, "is aborted")
     skipped(report, "never begins")
     assert.deepStrictEqual(report.ran, ["started", "released"])
-    assert.isBelow(performance.now() - began, 14_000)
+    assert.notInclude(report.output, "timed out")
   }), 60_000)
 
 it.process("a run that is killed leaves nothing", () =>

@@ -7,7 +7,6 @@ it.process(
   "a layer is shared, nested and released, and the death of its server is the failure",
   () =>
     Effect.gen(function*() {
-      const began = performance.now()
       const report = yield* runVitest(["servers.fixture.ts"])
       for (const name of ["is there", "is there without a spawner", "runs on the real clock", "nested > has both"]) {
         passed(report, `steady > ${name}`)
@@ -21,8 +20,7 @@ it.process(
       skipped(report, "without a layer > cannot run")
       assert.match(report.output, /no such thing/)
       assert.deepStrictEqual(report.ran, ["nested released", "steady released", "short released"])
-      // Not by the time-out, which is 20 seconds.
-      assert.isBelow(performance.now() - began, 15_000)
+      assert.notInclude(report.output, "timed out")
     }),
   60_000
 )

@@ -5,7 +5,7 @@ import { failed, passed, runVitest } from "./support/runVitest.ts"
 
 it.process("each kind of leak fails its own test, with the tree of what leaked", () =>
   Effect.gen(function*() {
-    const report = yield* runVitest(["leaks.fixture.ts"])
+    const report = yield* runVitest(["leaks.fixture.ts", "settles.fixture.ts"])
     assert.strictEqual(report.exitCode, 1)
 
     const own = failed(report, "own command")
@@ -34,9 +34,9 @@ it.process("each kind of leak fails its own test, with the tree of what leaked",
       plain,
       /1 process started by the test "plain child_process" was still there when it had ended, and was ended:/
     )
-    assert.match(plain, /\n {2}\d+ sleep 4201 \(\d\.\d s, started by node:child_process at .*\/start\.ts:4:\d+\)/)
+    assert.match(plain, /\n {2}\d+ sleep 4201 \(\d\.\d s, started by node:child_process at .*\/start\.ts:5:\d+\)/)
     // So that vitest shows the line.
-    assert.match(plain, /\n\s+at startPlain \(.*\/start\.ts:4:\d+\)/)
+    assert.match(plain, /\n\s+at startPlain \(.*\/start\.ts:5:\d+\)/)
 
     assert.match(failed(report, "daemon"), /\n {2}\d+ sleep 4301 \(\d\.\d s, started by .*\)/)
     assert.match(

@@ -7,7 +7,6 @@ it.process(
   "a server's death and its log explain the tests that fail, and nothing is shown of the others",
   () =>
     Effect.gen(function*() {
-      const began = performance.now()
       const report = yield* runVitest(["fixture.fixture.ts"])
       passed(report, "serves > quietly")
       assert.notInclude(report.output, "not shown while all is well")
@@ -21,8 +20,7 @@ it.process(
       skipped(report, "does not start > so nothing runs")
       assert.match(report.output, /not ready: it ended with exit code 78/)
       assert.match(report.output, /the end of its stderr:\n {4}bad configuration/)
-      // Not by the time-out, which is 20 seconds.
-      assert.isBelow(performance.now() - began, 15_000)
+      assert.notInclude(report.output, "timed out")
     }),
   60_000
 )
