@@ -156,7 +156,8 @@ ${others.map(({ id, name }) => `test(${JSON.stringify(id)}, () => import("./${na
     reporters: ["dot"],
     pool: "forks",
     isolate: false,
-    fileParallelism: false
+    fileParallelism: false,
+    testTimeout: ${limit}
   }
 }
 `

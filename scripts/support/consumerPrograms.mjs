@@ -112,7 +112,7 @@ layer(Sleeper.layer)("with a layer", (it) => {
 
 const vitestConfig = `import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { include: ["suite.js"], setupFiles: ["@effect-process/vitest/leak-check"] } })
+export default defineConfig({ test: { include: ["suite.js"], setupFiles: ["@effect-process/vitest/leak-check"], testTimeout: 60_000 } })
 `
 
 const tsconfig = (module, moduleResolution, files, options) =>
