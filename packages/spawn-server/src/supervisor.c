@@ -108,6 +108,8 @@ is_live_stage(pid_t pid)
 	return false;
 }
 
+static void on_status(void);
+
 /* Returns true when nothing is left but zombies, the leader's among them. */
 static bool
 reap(void)
@@ -122,6 +124,9 @@ reap(void)
 		if (!job.stages[i].ended && job.stages[i].pid > 0)
 			wait_stage(i);
 	}
+	/* After the stages, as each may have begun, or failed to, and ended while we looked: STARTED comes before all else. */
+	if (job.status >= 0)
+		on_status();
 	say_exits();
 	/*
 	 * The kernel's own word, also where /proc hides somebody, and without a look into it: without WEXITED a zombie does
@@ -266,7 +271,8 @@ on_status(void)
 	do
 		n = read(job.status, buf, sizeof buf);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	/* Who looks through /proc may have the other end open as well, but nobody is left who would write to it. */
+	if (n < 0 && errno == EAGAIN && job.ended < job.plan->nstages)
 		return;
 	if (n < (ssize_t)sizeof e) {
 		(void)close(job.status);
@@ -294,9 +300,6 @@ on_signals(void)
 
 	while (read(job.signals, info, sizeof info) == (ssize_t)sizeof info)
 		continue;
-	/* A stage may have ended after poll(2) had looked at the status pipe: STARTED comes before all else. */
-	if (job.status >= 0)
-		on_status();
 	if (!reap())
 		return;
 	if (!may_go_on())

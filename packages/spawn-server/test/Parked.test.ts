@@ -1,4 +1,8 @@
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import { describe, expect, it } from "vitest"
 import { command, SpawnServer } from "../src/index.ts"
 import {
@@ -8,6 +12,7 @@ import {
   childrenOf,
   exited,
   exitOf,
+  fixture,
   having,
   isDead,
   isSanitized,
@@ -107,6 +112,41 @@ describe("a supervisor whose job has ended by itself", () => {
     await until("the others have gone", () => parked().length <= most)
     expect(parked().length).toBeGreaterThan(0)
   })
+
+  for (
+    const [file, outcome] of [
+      ["true", [exited(5), exited(0)]],
+      ["effect-process-no-such-command", { step: "exec", code: "ENOENT", stage: 1 }]
+    ] as const
+  ) {
+    it(`tells of a start before the end, whenever it gets the processor: ${file}`, async () => {
+      const pid = await settle()
+      const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+      const fifo = path.join(directory, "fifo")
+      expect(spawnSync("mkfifo", [fifo]).status).toBe(0)
+      const stall = spawn(fixture("stall"), [String(pid), fifo], { stdio: ["ignore", "pipe", "inherit"] })
+      let said = ""
+      stall.stdout.on("data", (chunk: Buffer) => (said += String(chunk)))
+      await until("it holds the supervisor", () => said === "ready\n")
+      const none = [{ fd: 1, kind: "null" }, { fd: 2, kind: "null" }] as const
+      const spawned = get().spawn({
+        pipes: [],
+        stages: [
+          { file: "sh", args: ["-c", "exit 5"], redirects: [{ fd: 0, kind: "null" }, ...none] },
+          { file, redirects: [{ fd: 0, kind: "file", path: fifo, mode: "read" }, ...none] }
+        ]
+      })
+      const seen = spawned.then(async (job) => {
+        const ends = await job.exited()
+        await job.empty()
+        return ends.map(({ exit }) => exit)
+      }, (error: unknown) => error)
+      const [status] = await once(stall, "close")
+      expect([status, said]).toEqual([0, "ready\nheld\n"])
+      expect(await seen).toMatchObject(outcome)
+      fs.rmSync(directory, { recursive: true })
+    })
+  }
 
   it("is not needed for a request that is too large for a packet", async () => {
     await settle()

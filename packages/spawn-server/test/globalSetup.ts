@@ -17,7 +17,7 @@ export default function setup(): void {
   const out = path.join(root, "build", "fixtures")
   fs.mkdirSync(out, { recursive: true })
   const shared = ["daemon", "bomb", "hostile"].map((name) => path.join("../../test/fixtures", name))
-  const own = ["threads", "hunter", "inject"].map((name) => path.join("test/fixtures", name))
+  const own = ["threads", "hunter", "inject", "stall"].map((name) => path.join("test/fixtures", name))
   for (const source of [...shared, ...own]) {
     run("cc", [
       "-std=gnu11",
