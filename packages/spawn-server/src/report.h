@@ -37,6 +37,7 @@ struct supervised {
 	uint64_t began; /* in clock ticks since boot, not before our start time, and before anybody's who gets our pid later */
 	uint64_t deadline_at; /* CLOCK_BOOTTIME */
 	uint64_t pending_at; /* the rest CLOCK_MONOTONIC, 0: not set */
+	uint64_t pending_by; /* the latest, however busy the machine */
 	uint64_t grace_at;
 	uint64_t give_up_at;
 	uint64_t round_at;

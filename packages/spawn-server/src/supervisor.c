@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PENDING_MS 100u /* an execve that takes longer is reported as begun */
+#define PENDING_MS 100u /* an execve that is kept waiting for longer is reported as begun */
 #define RETRY_MS 500u /* between rounds against what could not be killed */
 #define MANY 256u /* own children from which on waiting is batched */
 
@@ -41,6 +41,21 @@ is_starting(const struct waited *s)
 
 	return job.status >= 0 && fstat(job.status, &ours) == 0 && proc_stat_fd(s->pid, job.stage_status, &its) == 0
 		&& ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+/* Whether a stage on its way to execve(2) waits for nothing but the processor: then it is known soon whether it begins. */
+static bool
+is_any_starved(void)
+{
+	struct proc p;
+
+	for (uint8_t i = 0; i < job.plan->nstages; i++) {
+		const struct waited *s = &job.stages[i];
+
+		if (!s->ended && is_starting(s) && proc_stat(s->pid, &p) == 0 && p.state == 'R')
+			return true;
+	}
+	return false;
 }
 
 /* Whether a stage has, or will have, a pipe as its stdin. One that is exiting has none, before it can be waited for. */
@@ -332,8 +347,12 @@ on_time(void)
 	uint64_t now = now_ms();
 
 	if (job.pending_at != 0 && now >= job.pending_at) {
-		say_started(true);
-		say_exits();
+		if (now < job.pending_by && is_any_starved()) {
+			job.pending_at = now + PENDING_MS;
+		} else {
+			say_started(true);
+			say_exits();
+		}
 	}
 	if (job.reap_at != 0 && now >= job.reap_at) {
 		job.reap_at = 0;
@@ -466,6 +485,8 @@ supervise(struct supervisor_setup *setup)
 	job.owner = setup->owner;
 	start_stages(setup);
 	job.pending_at = now_ms() + PENDING_MS;
+	/* The server expects to hear of it within the whole of that bound. */
+	job.pending_by = now_ms() + job.kill_ms / 4 * 3;
 	if (sigemptyset(&child) < 0 || sigaddset(&child, SIGCHLD) < 0)
 		_exit(1);
 	job.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);

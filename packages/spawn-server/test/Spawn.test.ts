@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { command, ownEnvironment, type Redirect, SpawnServer, type SpawnRequest } from "../src/index.ts"
 import {
   atRest,
+  binary,
   descriptorCount,
   exited,
   exitOf,
@@ -67,6 +68,23 @@ describe("spawn errors", () => {
     expect(await failure(at("loop"))).toMatchObject({ step: "exec", code: "ELOOP" })
     expect(await failure("x".repeat(300))).toMatchObject({ step: "exec", code: "ENAMETOOLONG" })
     expect(await failure(`/${"x".repeat(300)}`)).toMatchObject({ step: "exec", code: "ENAMETOOLONG" })
+  })
+
+  it("are told as such when it takes long to find out, as on a busy machine", async () => {
+    const server = await SpawnServer.start({ ...binary, killBoundMs: 20_000 })
+    try {
+      // The system's answer to each entry takes about a microsecond.
+      const env = { PATH: "x:".repeat(600_000) }
+      const began = performance.now()
+      await expect(server.spawn(command("effect-process-no-such-command", [], { env }))).rejects.toMatchObject({
+        step: "exec",
+        code: "ENOENT"
+      })
+      // Until then it would be taken for one that is kept waiting, by a FIFO say.
+      expect(performance.now() - began).toBeGreaterThan(100)
+    } finally {
+      await server.close()
+    }
   })
 
   it("PATH is walked as execvp(3) does", async () => {
