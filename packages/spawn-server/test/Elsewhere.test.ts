@@ -131,6 +131,7 @@ describe("elsewhere", () => {
 
   it.runIf(isRoot)("as PID 1 of a namespace", () => {
     const script = `
+      import * as fs from "node:fs"
       import { SpawnServer, command } from ${JSON.stringify(client)}
       const server = await SpawnServer.start()
       const job = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
@@ -138,7 +139,17 @@ describe("elsewhere", () => {
       console.log(process.pid, await job.empty())
       const other = await server.spawn(command("sh", ["-c", "setsid sleep 300 & exec sleep 300"], { graceMs: 300, stdout: "ignore", stderr: "ignore" }))
       process.kill(server.pid, "SIGKILL")
-      console.log(await other.empty())`
+      console.log(await other.empty())
+      const last = await SpawnServer.start({ cgroup: false })
+      const left = await last.spawn(command("sh", ["-c", "setsid sleep 301 & exec sleep 301"], { stdout: "ignore", stderr: "ignore" }))
+      const living = () => fs.readdirSync("/proc").filter((pid) => /^\\d+$/.test(pid) &&
+        fs.readFileSync("/proc/" + pid + "/cmdline", "latin1") === "sleep\\0" + "301\\0")
+      while (living().length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+      // It must not hear of the supervisor's end: both are killed at once, and what they leave comes to us.
+      process.kill(last.pid, "SIGSTOP")
+      process.kill(left.supervisorPid, "SIGKILL")
+      process.kill(last.pid, "SIGKILL")
+      console.log(await left.empty(), living().length)`
     const result = spawnSync("unshare", [
       "--pid",
       "--fork",
@@ -148,7 +159,7 @@ describe("elsewhere", () => {
       "-e",
       script
     ], { cwd: "/", encoding: "utf8" })
-    expect(result.stdout).toBe("1 true\ntrue\n")
+    expect(result.stdout).toBe("1 true\ntrue\ntrue 0\n")
   })
 
   it.runIf(isRoot)("13: a descendant that may not be signalled is reported within the bound", () => {

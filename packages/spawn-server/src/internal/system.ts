@@ -66,13 +66,14 @@ export const supervisorName = "ep-supervisor"
 export const serverName = "ep-server"
 
 /** Undefined when an ancestor went away while we looked: then somebody else is the parent of what was below it. */
-const isBelowOurs = (pid: number): boolean | undefined => {
+const isBelowSupervisor = (pid: number): boolean | undefined => {
   for (let at = pid, hops = 0; hops < 4096; hops++) {
     const stat = readStat(at)
     if (stat === undefined) return at === pid ? true : undefined
     // A supervisor that is exiting has closed its pipes, so it counts as gone, and has not yet given its children away.
-    if (at === process.pid || (at !== pid && stat.name === supervisorName && !stat.isExiting)) return true
-    if (stat.ppid <= 0) return false
+    if (at !== pid && stat.name === supervisorName && !stat.isExiting) return true
+    // What is above us has jobs of its own. Up to us lead those that were not yet given away, or to us, as to PID 1.
+    if (at === process.pid || stat.ppid <= 0) return false
     at = stat.ppid
   }
   return true
@@ -80,14 +81,14 @@ const isBelowOurs = (pid: number): boolean | undefined => {
 
 const isOrphan = (pid: number): boolean => {
   for (let looks = 0; looks < 16; looks++) {
-    const isBelow = isBelowOurs(pid)
+    const isBelow = isBelowSupervisor(pid)
     if (isBelow !== undefined) return !isBelow
   }
   return true
 }
 
 /**
- * Processes that carry our mark and are neither below us nor below a supervisor: left by a server and a supervisor that
+ * Processes that carry this mark of a lost server and are not below a supervisor: left by a server and a supervisor that
  * were both killed. Reads all of `/proc`.
  *
  * @internal
