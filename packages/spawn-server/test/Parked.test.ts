@@ -15,6 +15,7 @@ import {
   fixture,
   having,
   isDead,
+  isRoot,
   isSanitized,
   release,
   run,
@@ -28,6 +29,10 @@ const { get } = withServer()
 
 /** How many supervisors a server keeps at most. */
 const most = 16
+
+/** One that is no child of who wants to trace it. See ptrace(2), "ptrace_scope". */
+const mayTrace = isRoot || !fs.existsSync("/proc/sys/kernel/yama/ptrace_scope") ||
+  fs.readFileSync("/proc/sys/kernel/yama/ptrace_scope", "latin1").startsWith("0")
 
 const parked = (): ReadonlyArray<number> => childrenOf(get().pid)
 
@@ -119,7 +124,7 @@ describe("a supervisor whose job has ended by itself", () => {
       ["effect-process-no-such-command", { step: "exec", code: "ENOENT", stage: 1 }]
     ] as const
   ) {
-    it(`tells of a start before the end, whenever it gets the processor: ${file}`, async () => {
+    it.runIf(mayTrace)(`tells of a start before the end, whenever it gets the processor: ${file}`, async () => {
       const pid = await settle()
       const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
       const fifo = path.join(directory, "fifo")
