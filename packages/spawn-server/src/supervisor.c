@@ -475,6 +475,7 @@ static void
 supervise(struct supervisor_setup *setup)
 {
 	sigset_t child;
+	uint64_t now;
 
 	job.plan = setup->plan;
 	job.slot = setup->slot;
@@ -484,9 +485,10 @@ supervise(struct supervisor_setup *setup)
 	job.began = boot_ms() * (uint64_t)sysconf(_SC_CLK_TCK) / 1000u;
 	job.owner = setup->owner;
 	start_stages(setup);
-	job.pending_at = now_ms() + PENDING_MS;
+	now = now_ms();
+	job.pending_at = now + PENDING_MS;
 	/* The server expects to hear of it within the whole of that bound. */
-	job.pending_by = now_ms() + job.kill_ms / 4 * 3;
+	job.pending_by = now + job.kill_ms / 4 * 3;
 	if (sigemptyset(&child) < 0 || sigaddset(&child, SIGCHLD) < 0)
 		_exit(1);
 	job.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -1,8 +1,6 @@
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { describe, expect, it } from "vitest"
 import { command, SpawnServer } from "../src/index.ts"
 import {
@@ -17,6 +15,7 @@ import {
   isDead,
   isRoot,
   isSanitized,
+  makeFifo,
   release,
   run,
   sh,
@@ -126,9 +125,7 @@ describe("a supervisor whose job has ended by itself", () => {
   ) {
     it.runIf(mayTrace)(`tells of a start before the end, whenever it gets the processor: ${file}`, async () => {
       const pid = await settle()
-      const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
-      const fifo = path.join(directory, "fifo")
-      expect(spawnSync("mkfifo", [fifo]).status).toBe(0)
+      const { directory, fifo } = makeFifo()
       const stall = spawn(fixture("stall"), [String(pid), fifo], { stdio: ["ignore", "pipe", "inherit"] })
       let said = ""
       stall.stdout.on("data", (chunk: Buffer) => (said += String(chunk)))

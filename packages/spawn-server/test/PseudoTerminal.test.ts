@@ -1,7 +1,4 @@
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { afterEach, describe, expect, it } from "vitest"
 import { command, type CommandOptions, InvalidRequest, type Job, type SpawnRequest } from "../src/index.ts"
 import { Session } from "./session.ts"
@@ -13,6 +10,7 @@ import {
   isDead,
   isRoot,
   killed,
+  makeFifo,
   owner,
   signal,
   slack,
@@ -273,9 +271,7 @@ describe.each(["proc", "fifo"] as const)("a pseudo-terminal, our ends opened by 
   })
 
   it("input that nobody reads waits, costs nothing, and arrives in full", async () => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
-    const go = path.join(directory, "go")
-    execFileSync("mkfifo", [go])
+    const { directory, fifo: go } = makeFifo()
     const s = await start(`stty raw -echo; echo ready; read _ < ${go}; head -c 1000000 | md5sum`)
     await s.says("ready")
     s.type(Buffer.alloc(1_000_000, "x"))

@@ -11,6 +11,7 @@ import {
   having,
   killed,
   linksOf,
+  makeFifo,
   release,
   run,
   sh,
@@ -32,13 +33,6 @@ const isAsleep = (pid: number): boolean => stateOf(pid) === "S"
 
 describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s", (pipes) => {
   const { get } = withServer({ pipes })
-
-  const makeFifo = async (): Promise<{ readonly directory: string; readonly fifo: string }> => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
-    const fifo = path.join(directory, "fifo")
-    await exitOf(await sh(get(), `mkfifo ${fifo}`))
-    return { directory, fifo }
-  }
 
   it("21: a member that holds the pipe does not hold the exit", async () => {
     const t = tag()
@@ -309,7 +303,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("a writer that dies of SIGPIPE before its reader is executed has died first, and is told of then", async () => {
-    const { directory, fifo } = await makeFifo()
+    const { directory, fifo } = makeFifo()
     const none = [{ fd: 1, kind: "null" }, { fd: 2, kind: "null" }] as const
     const job = await get().spawn({
       pipes: [{ owner: "none" }],
@@ -335,7 +329,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("38: a FIFO that nobody opens does not keep the job from its end", async () => {
-    const { directory, fifo } = await makeFifo()
+    const { directory, fifo } = makeFifo()
     const began = performance.now()
     const r = await run(get(), "cat", [], { stdin: { path: fifo, mode: "read" } })
     expect(r.job.pending).toBe(true)
@@ -359,7 +353,7 @@ describe.each(["proc", "fifo"] as const)("streams, our ends opened by way of %s"
   })
 
   it("a start that takes long and fails in the end", async () => {
-    const { directory, fifo } = await makeFifo()
+    const { directory, fifo } = makeFifo()
     const r = await run(get(), "/nonexistent", [], { stdin: { path: fifo, mode: "read" } })
     expect(r.job.pending).toBe(true)
     // Now the stage comes to its exec.

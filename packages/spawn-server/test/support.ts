@@ -79,6 +79,14 @@ export const linksOf = (pid: number | "self"): ReadonlyArray<string> =>
     }
   })
 
+/** In a directory of its own, which who asked for it removes. */
+export const makeFifo = (): { readonly directory: string; readonly fifo: string } => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ep-"))
+  const fifo = path.join(directory, "fifo")
+  expect(childProcess.spawnSync("mkfifo", [fifo]).status).toBe(0)
+  return { directory, fifo }
+}
+
 export const childrenOf = (pid: number): Array<number> => {
   try {
     return fs.readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
