@@ -294,7 +294,6 @@ on_status(void)
 		job.status = -1;
 		if (!job.begun)
 			say_started(false);
-		flush();
 		say_exits();
 		stage_forget_stacks();
 		return;
