@@ -107,17 +107,19 @@ const flow = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     // Some keep what they read as text, of which V8 holds less than half a gibibyte.
     const bytes = short ? 2 ** 20 : gibibyte / 4
-    const rate = (worker: Worker.Worker, task: "read" | "write") =>
-      Effect.map(worker.ask(task, { bytes }), ({ elapsed }) => bytes / gibibyte / (elapsed / 1000))
+    const rate = ({ elapsed }: { readonly elapsed: number }) => bytes / gibibyte / (elapsed / 1000)
+    const read = (worker: Worker.Worker) => Effect.map(worker.ask("read", { aged: true, bytes }), rate)
+    const write = (worker: Worker.Worker) => Effect.map(worker.ask("write", { bytes }), rate)
     const sides = yield* openAll(libraries)
     const out: Measure = { name: "stdout", better: "more", show: rates, summary: true }
     const into: Measure = { name: "stdin", better: "more", show: rates, summary: true }
     const figures = [
-      ...yield* inTurn(out, sides, rounds, (worker) => rate(worker, "read")),
-      ...yield* inTurn(into, sides, Math.min(rounds, 3), (worker) => rate(worker, "write"))
+      ...yield* inTurn(out, sides, rounds, read),
+      ...yield* inTurn(into, sides, Math.min(rounds, 3), write)
     ]
     return listing("stdout and stdin", [
-      `\`head -c ${bytes} /dev/zero\`, the bytes counted as they come, ${rounds} rounds; the same number of zeros in pieces of 64 KiB into ` +
+      `\`head -c ${bytes} /dev/zero\`, the bytes counted as they come, ${rounds} rounds, each after a full collection, as one would be in a ` +
+      `program that has run for a while (see "much output" below); the same number of zeros in pieces of 64 KiB into ` +
       `\`wc -c\`, ${
         Math.min(rounds, 3)
       } rounds. By the library's own stream where it has one of bytes (ours, @effect/platform, Effect 4, Bun, Go), ` +
@@ -239,7 +241,7 @@ const everything = () =>
           yield* worker.ask("interrupt", { size: 1 })
         }
         if (tasks.length > 0) {
-          yield* worker.ask("read", { bytes })
+          yield* worker.ask("read", { aged: true, bytes })
           yield* worker.ask("write", { bytes })
           yield* worker.ask("live", { upTo: 4 })
           yield* worker.ask("memory", {})
