@@ -118,7 +118,7 @@ const flow = ({ rounds, short }: Settings) =>
       ...yield* inTurn(into, sides, Math.min(rounds, 3), write)
     ]
     return listing("stdout and stdin", [
-      `\`head -c ${bytes} /dev/zero\`, the bytes counted as they come, ${rounds} rounds, each after a full collection, as one would be in a ` +
+      `\`head -c ${bytes} /dev/zero\`, the bytes counted as they come, ${rounds} rounds after a full collection, as there has been one in a ` +
       `program that has run for a while (see "much output" below); the same number of zeros in pieces of 64 KiB into ` +
       `\`wc -c\`, ${
         Math.min(rounds, 3)

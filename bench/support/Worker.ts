@@ -25,8 +25,6 @@ export interface WorkerOptions {
   /** MiB of memory that it touches and keeps. */
   readonly ballast?: number
   readonly instrument?: boolean
-  /** For the program that runs it. */
-  readonly flags?: ReadonlyArray<string>
   /** The program that runs it, this Node.js if not told. */
   readonly program?: string
 }
@@ -41,14 +39,13 @@ const patience = "3 minutes"
 /** Starts a worker for the peer in the module of that name in `peers/`, and waits until it is ready. */
 export const start = (
   peer: string,
-  { ballast = 0, flags = [], instrument = false, program = globalThis.process.execPath }: WorkerOptions = {}
+  { ballast = 0, instrument = false, program = globalThis.process.execPath }: WorkerOptions = {}
 ): Effect.Effect<Worker, Failure, ProcessSpawner | Scope.Scope> =>
   Effect.gen(function*() {
     const requests = yield* Queue.unbounded<string>()
     const answers = yield* Queue.unbounded<Option.Option<Answer>>()
     const process = yield* Command.make(
       program,
-      ...flags,
       script,
       peer,
       String(ballast),

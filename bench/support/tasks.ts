@@ -28,7 +28,10 @@ export interface Tasks {
   /** For each `echo hi`, the time within the calls that `instrument.ts` wraps. */
   readonly direct: { readonly input: { readonly count: number }; readonly output: ReadonlyArray<number> }
   /** Reads that many zeros from a command; `aged`: after a full collection, as in a program that has run for a while. */
-  readonly read: { readonly input: { readonly aged: boolean; readonly bytes: number }; readonly output: { readonly elapsed: number } }
+  readonly read: {
+    readonly input: { readonly aged: boolean; readonly bytes: number }
+    readonly output: { readonly elapsed: number }
+  }
   /** `head -c BYTES /dev/zero | tr '\\0' a | cat ... | wc -c`, with so many `cat`s. `growth` is of the peak of our own memory. */
   readonly pipeline: {
     readonly input: { readonly bytes: number; readonly cats: number }

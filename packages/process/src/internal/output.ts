@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { OutputError } from "../CommandError.ts"
 import { type OutputPipe, PipeFailure } from "../Engine.ts"
 import { Once } from "./once.ts"
+import { pace } from "./pacing.ts"
 import type { Tail } from "./text.ts"
 
 /** Pieces that a reader gets together, so that one who comes late goes on soon. */
@@ -78,6 +79,7 @@ export class Output {
       // The last one to have been read is the next one's turn after all others.
       if (others.length > 0) this.open = [...others, source]
       source.tail.push(bytes)
+      pace(bytes.length)
       if (source.tail !== this.tail) this.tail.push(bytes)
       return bytes
     }
