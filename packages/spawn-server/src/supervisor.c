@@ -399,6 +399,7 @@ loop(void)
 		}
 		if (timeout >= 0)
 			on_time();
+		/* All that a turn has found in one write: a short command wakes the server and the owner once. */
 		flush();
 	}
 }
