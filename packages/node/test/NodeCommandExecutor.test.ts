@@ -62,6 +62,25 @@ describe.each(Object.entries(engines))("%s", (engine, spawner) => {
   )
 
   test(
+    "a fold of Effect can take the lines of much output",
+    Effect.scoped(
+      Effect.gen(function*() {
+        const count = <E, R>(lines: Stream.Stream<string, E, R>) => Stream.runFold(lines, 0, (count) => count + 1)
+        assert.strictEqual(yield* count(Command.streamLines(script("yes | head -n 1000000"))), 1_000_000)
+        const process = yield* Command.start(script("yes 'a line of forty characters, as in a log' | head -n 200000"))
+        for (
+          const bytes of [
+            process.stdout,
+            Command.stream(script("yes 'another line of forty characters or so' | head -n 200000"))
+          ]
+        ) {
+          assert.strictEqual(yield* count(Stream.splitLines(Stream.decodeText(bytes))), 200_000)
+        }
+      })
+    )
+  )
+
+  test(
     "characters that are split between chunks arrive whole",
     Effect.gen(function*() {
       const split = script("printf 'a\\303'; sleep 0.2; printf '\\266b\\nc\\342\\202'; sleep 0.2; printf '\\254'")

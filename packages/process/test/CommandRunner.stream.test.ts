@@ -92,6 +92,17 @@ describe("stream", () => {
       assert.deepStrictEqual(engine.actions, ["0 terminate SIGTERM 5000", "0 exit exit code 0"])
     }))
 
+  it.effect("hands on lines in chunks that a fold of Effect can take", () =>
+    Effect.gen(function*() {
+      const engine = yield* FakeEngine.make({
+        program: (job) => Effect.zipRight(job.out.write("\n".repeat(100_000)), job.exit(0))
+      })
+      assert.strictEqual(
+        yield* engine.provide(Stream.runFold(Command.streamLines(a), 0, (count) => count + 1)),
+        100_000
+      )
+    }))
+
   it.effect("times out with the output's tail", () =>
     Effect.gen(function*() {
       const engine = yield* FakeEngine.make({ program: (job) => job.out.write("so far") })

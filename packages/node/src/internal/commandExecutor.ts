@@ -2,6 +2,7 @@
 import type * as Platform from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import { BadArgument, isPlatformError, type PlatformError } from "@effect/platform/Error"
+import * as Chunk from "effect/Chunk"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,14 @@ type Spawner = Context.Tag.Service<ProcessSpawner>
 
 /** How long output that something else holds is waited for, once the program has exited. */
 const drainBound = "100 millis"
+
+/** In chunks of the size that Effect's own have: its folds call themselves for each element of one. */
+const linesIn = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
+  Stream.splitLines(text).pipe(
+    Stream.chunks,
+    Stream.mapConcatChunk(Chunk.chunksOf(Stream.DefaultChunkSize)),
+    Stream.flattenChunks
+  )
 
 const lastOf = ({ stages }: Prepared): Platform.StandardCommand => stages[stages.length - 1] ?? stages[0]
 
@@ -323,7 +332,7 @@ const make = (spawner: Spawner, idle: Idle): CommandExecutor.CommandExecutor => 
     stream,
     streamLines: (command, encoding = "utf-8") =>
       isEncoding(encoding)
-        ? Stream.splitLines(decoded(stream(command), encoding))
+        ? linesIn(decoded(stream(command), encoding))
         : Stream.fail(errors.unknownEncoding("streamLines", encoding))
   }
 }

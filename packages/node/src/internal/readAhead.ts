@@ -1,5 +1,4 @@
 /** An output that never keeps its writer waiting for a reader that does not come. */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -69,12 +68,12 @@ export const readAhead = <E>(
       Effect.forkScoped
     )
 
-    const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<E>> = Effect.suspend(() => {
-      if (pieces.length > 0) {
-        const all = pieces.splice(0)
-        size = 0
-        room.unsafeOpen()
-        return Effect.succeed(Chunk.unsafeFromArray(all))
+    const next: Effect.Effect<Uint8Array, Option.Option<E>> = Effect.suspend(() => {
+      const bytes = pieces.shift()
+      if (bytes !== undefined) {
+        size -= bytes.byteLength
+        if (size < window) room.unsafeOpen()
+        return Effect.succeed(bytes)
       }
       if (end !== undefined) {
         return Exit.matchEffect(end, {
@@ -93,7 +92,7 @@ export const readAhead = <E>(
       stream: Stream.suspend(() => {
         if (isRead) return Stream.empty
         isRead = true
-        return Stream.ensuring(Stream.repeatEffectChunkOption(next), stop)
+        return Stream.ensuring(Stream.repeatEffectOption(next), stop)
       }),
       ended: done.await
     }

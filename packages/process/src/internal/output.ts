@@ -9,9 +9,6 @@ import { Once } from "./once.ts"
 import { pace } from "./pacing.ts"
 import type { Tail } from "./text.ts"
 
-/** Pieces that a reader gets together, so that one who comes late goes on soon. */
-const atOnce = 16
-
 type Pieces = Channel.Channel<Chunk.Chunk<Uint8Array>, unknown, OutputError>
 
 const ended: Effect.Effect<Pieces> = Effect.succeed(Channel.void)
@@ -104,12 +101,9 @@ export class Output {
   private readonly more = (): Pieces => this.pieces ??= Channel.unwrap(Effect.suspend(() => this.take()))
 
   private take(): Effect.Effect<Pieces, OutputError> {
-    const pieces: Array<Uint8Array> = []
-    let bytes = this.poll()
-    for (; bytes instanceof Uint8Array; bytes = pieces.length < atOnce ? this.poll() : undefined) pieces.push(bytes)
-    if (pieces.length > 0) {
-      return Effect.succeed(Channel.flatMap(Channel.write(Chunk.unsafeFromArray(pieces)), this.more))
-    }
+    const bytes = this.poll()
+    // One by one: who splits a chunk into lines has them all in one, and Effect's folds call themselves for each of these.
+    if (bytes instanceof Uint8Array) return Effect.succeed(Channel.flatMap(Channel.write(Chunk.of(bytes)), this.more))
     if (bytes === null) return ended
     if (bytes !== undefined) return this.error("Io", bytes.errno)
     return Effect.async<Pieces, OutputError>((resume) => {

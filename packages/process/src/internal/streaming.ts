@@ -50,6 +50,10 @@ import {
 import { collectAccepted } from "./runner.ts"
 import { spawnFor } from "./spawn.ts"
 
+/** In chunks of the size that Effect's own have: its folds call themselves for each element of one. */
+const written = (lines: ReadonlyArray<string>) =>
+  Channel.writeChunk(Chunk.chunksOf(Chunk.unsafeFromArray(lines), Stream.DefaultChunkSize))
+
 /** Fails at a line of more than `limit` characters: a child that never ends one would have us keep all that it writes. */
 const toLines = <E, R, E2>(
   bytes: Stream.Stream<Uint8Array, E, R>,
@@ -64,11 +68,11 @@ const toLines = <E, R, E2>(
         for (const chunk of chunks) for (const line of splitter.push(chunk)) lines.push(line)
         const long = lines.findIndex((line) => line.length > limit)
         const isTooLong = long >= 0 || splitter.length > limit
-        const before = Channel.write(Chunk.unsafeFromArray(long < 0 ? lines : lines.slice(0, long)))
+        const before = written(long < 0 ? lines : lines.slice(0, long))
         return Channel.zipRight(before, isTooLong ? Channel.fromEffect(tooLong) : split(splitter))
       },
       onFailure: (error: E) => Channel.fail(error),
-      onDone: () => Channel.write(Chunk.unsafeFromArray(splitter.end()))
+      onDone: () => written(splitter.end())
     })
   return Stream.pipeThroughChannel(bytes, Channel.suspend(() => split(new LineSplitter())))
 }
