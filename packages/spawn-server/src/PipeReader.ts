@@ -56,7 +56,7 @@ let scratch: Buffer | undefined
 export const takeFromKernel = (fd: number, bound: number): ReadonlyArray<Buffer> => {
   const taken: Array<Buffer> = []
   for (let size = 0; size < bound;) {
-    const buffer = Buffer.allocUnsafe(256 * 1024)
+    const buffer = Buffer.allocUnsafe(usualSize)
     let count: number
     try {
       count = fs.readSync(fd, buffer, 0, buffer.length, null)
