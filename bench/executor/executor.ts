@@ -4,6 +4,7 @@ import { costOf, warm } from "../spawn/echo.ts"
 import type { Program, Settings } from "../support/Program.ts"
 import { quantity, ratioRow } from "../support/report.ts"
 import { compare, interleave } from "../support/rounds.ts"
+import { gibibytesPerSecond } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
 
 const rates = quantity("GiB/s")
@@ -40,9 +41,10 @@ const pipeline = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     const bytes = (short ? 8 : 1024) * 2 ** 20
     const rateOf = (peer: string) =>
-      Effect.map(Worker.start(peer), (worker) =>
-        Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), ({ elapsed }) =>
-          bytes / 2 ** 30 / (elapsed / 1000)))
+      Effect.map(
+        Worker.start(peer),
+        (worker) => Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), gibibytesPerSecond(bytes))
+      )
     const { dropIn, platform } = yield* interleave(rounds, {
       dropIn: yield* rateOf("dropIn"),
       platform: yield* rateOf("platform")

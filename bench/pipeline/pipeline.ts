@@ -3,19 +3,18 @@ import { Effect } from "effect"
 import type { Program, Settings } from "../support/Program.ts"
 import { plainRow, quantity, ratioRow } from "../support/report.ts"
 import { compare, interleave } from "../support/rounds.ts"
-import { median } from "../support/statistics.ts"
+import { gibibytesPerSecond, median } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
 
 const rates = quantity("GiB/s")
 const mebibytes = (bytes: number): string => quantity("MiB")(bytes / 2 ** 20)
 
-const rate = (bytes: number) => ({ elapsed }: { readonly elapsed: number }) => bytes / 2 ** 30 / (elapsed / 1000)
-
 const line = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     const bytes = (short ? 8 : 1024) * 2 ** 20
     const rateOf = (peer: string) =>
-      Effect.map(Worker.start(peer), (worker) => Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), rate(bytes)))
+      Effect.map(Worker.start(peer), (worker) =>
+        Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), gibibytesPerSecond(bytes)))
     const measured = yield* interleave(rounds, {
       server: yield* rateOf("spawnServer"),
       sh: yield* rateOf("sh"),
@@ -23,7 +22,8 @@ const line = ({ rounds, short }: Settings) =>
       platform: yield* rateOf("platform")
     })
     const { fallback, platform, server, sh } = measured
-    const atLeast = (value: number) => ({ bound: "at least", value }) as const
+    const atLeast = (value: number) =>
+      ({ bound: "at least", value }) as const
     return {
       title: "three stages",
       notes: [
@@ -43,7 +43,10 @@ const through = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     const bytes = (short ? 8 : 1024) * 2 ** 20
     const rateOf = (peer: string) =>
-      Effect.map(Worker.start(peer), (worker) => Effect.map(worker.ask("through", { bytes }), rate(bytes)))
+      Effect.map(
+        Worker.start(peer),
+        (worker) => Effect.map(worker.ask("through", { bytes }), gibibytesPerSecond(bytes))
+      )
     const { fallback, raw, server } = yield* interleave(rounds, {
       server: yield* rateOf("spawnServer"),
       raw: yield* rateOf("raw"),
@@ -74,7 +77,7 @@ const stages = ({ rounds, short }: Settings) =>
       const measured: Array<{ readonly elapsed: number; readonly growth: number }> = []
       for (let round = 0; round < rounds; round++) measured.push(yield* worker.ask("pipeline", { bytes, cats: 20 }))
       rows.push(
-        plainRow(`${what}: rate`, median(measured.map(rate(bytes))), rates),
+        plainRow(`${what}: rate`, median(measured.map(gibibytesPerSecond(bytes))), rates),
         plainRow(`${what}: growth of the owner's memory`, median(measured.map(({ growth }) => growth)), mebibytes, {
           bound: "at most",
           value: 16 * 2 ** 20,

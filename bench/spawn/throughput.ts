@@ -3,13 +3,14 @@ import { Effect } from "effect"
 import type { Settings } from "../support/Program.ts"
 import { quantity, ratioRow } from "../support/report.ts"
 import { compare, interleave } from "../support/rounds.ts"
+import { gibibytesPerSecond } from "../support/statistics.ts"
 import * as Worker from "../support/Worker.ts"
 
 const rates = quantity("GiB/s")
 
 /** A worker's GiB/s; `aged`: since a full collection V8 collects often, and what that costs depends on the heap. */
 const rateOf = (worker: Worker.Worker, bytes: number, aged = true) =>
-  Effect.map(worker.ask("read", { bytes, aged }), ({ elapsed }) => bytes / 2 ** 30 / (elapsed / 1000))
+  Effect.map(worker.ask("read", { bytes, aged }), gibibytesPerSecond(bytes))
 
 export const throughput = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {

@@ -5,7 +5,7 @@ import * as Contenders from "../support/contenders.ts"
 import * as proc from "../support/proc.ts"
 import type { Program, Settings } from "../support/Program.ts"
 import { type Listing, millis, quantity, sizeOf } from "../support/report.ts"
-import { median } from "../support/statistics.ts"
+import { gibibytesPerSecond, median } from "../support/statistics.ts"
 import type * as Worker from "../support/Worker.ts"
 import { detail, type Figure, type Measure, slower, summary } from "./figures.ts"
 import { inTurn, oneByOne, open, openAll } from "./turns.ts"
@@ -107,7 +107,7 @@ const flow = ({ rounds, short }: Settings) =>
   Effect.gen(function*() {
     // Some keep what they read as text, of which V8 holds less than half a gibibyte.
     const bytes = short ? 2 ** 20 : gibibyte / 4
-    const rate = ({ elapsed }: { readonly elapsed: number }) => bytes / gibibyte / (elapsed / 1000)
+    const rate = gibibytesPerSecond(bytes)
     const read = (worker: Worker.Worker) => Effect.map(worker.ask("read", { aged: true, bytes }), rate)
     const write = (worker: Worker.Worker) => Effect.map(worker.ask("write", { bytes }), rate)
     const sides = yield* openAll(libraries)
@@ -134,8 +134,7 @@ const pipelines = ({ rounds, short }: Settings) =>
     const sides = yield* openAll([...libraries, sh], { raw: "has none" })
     const measure: Measure = { name: "pipeline of three", better: "more", show: rates, summary: true }
     const figures = yield* inTurn(measure, sides, Math.min(rounds, 3), (worker) =>
-      Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), ({ elapsed }) =>
-        bytes / gibibyte / (elapsed / 1000)))
+      Effect.map(worker.ask("pipeline", { bytes, cats: 0 }), gibibytesPerSecond(bytes)))
     return listing("pipelines", [
       `\`head -c ${bytes} /dev/zero | tr '\\0' a | wc -c\` by the library's own way to join commands; ${
         Math.min(rounds, 3)

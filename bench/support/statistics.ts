@@ -10,6 +10,10 @@ export const median = (values: ReadonlyArray<number>): number => {
   return (lower + upper) / 2
 }
 
+/** Of the milliseconds that so many bytes took. */
+export const gibibytesPerSecond = (bytes: number) => ({ elapsed }: { readonly elapsed: number }): number =>
+  bytes / 2 ** 30 / (elapsed / 1000)
+
 export interface Spread {
   readonly median: number
   readonly minimum: number

@@ -1,5 +1,4 @@
 /** An output that is read ahead of its reader: the end of what was written is kept until somebody comes for it. */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -154,9 +153,9 @@ export class Backlog {
     return handed?.bytes
   }
 
-  private readonly next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<OutputError>> = Effect.suspend(() => {
+  private readonly next: Effect.Effect<Uint8Array, Option.Option<OutputError>> = Effect.suspend(() => {
     const bytes = this.take()
-    if (bytes !== undefined) return Effect.succeed(Chunk.of(bytes))
+    if (bytes !== undefined) return Effect.succeed(bytes)
     const end = this.end.exit
     if (end !== undefined) return Exit.mapError(Exit.zipRight(end, Exit.fail(undefined)), Option.fromNullable)
     return Effect.async((resume) => {
@@ -185,7 +184,7 @@ export class Backlog {
     return Stream.unwrapScoped(
       Effect.as(
         Effect.acquireRelease(claim, () => this.close),
-        Stream.repeatEffectChunkOption(this.next)
+        Stream.repeatEffectOption(this.next)
       )
     )
   }

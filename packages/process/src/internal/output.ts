@@ -76,8 +76,8 @@ export class Output {
       // The last one to have been read is the next one's turn after all others.
       if (others.length > 0) this.open = [...others, source]
       source.tail.push(bytes)
-      pace(bytes.length)
       if (source.tail !== this.tail) this.tail.push(bytes)
+      pace(bytes.length)
       return bytes
     }
     if (this.open.length > 0) return undefined
